@@ -1,0 +1,1 @@
+"""Areas, chip grid, imagery sources, tile cache and photo metadata."""

@@ -1,0 +1,1 @@
+"""Imagery sources: places satellite pixels come from, one file each."""

@@ -1,0 +1,1 @@
+"""Bundles, encoder, index, localisation, training and mining."""
