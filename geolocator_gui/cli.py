@@ -1,0 +1,93 @@
+"""The command line: `geolocator VERB`. Loads neither torch nor Qt until a verb needs them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from geolocator_gui import __version__
+from geolocator_gui.errors import GeolocatorError
+
+app = typer.Typer(
+    name="geolocator",
+    help="Find where a photo was taken by matching it against satellite imagery, on your own machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"geolocator {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole traceback of an error, and log what happens.")
+    ] = False,
+) -> None:
+    """Find where a photo was taken by matching it against satellite imagery, on your own machine."""
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+
+
+def mount() -> None:
+    """Add the verbs."""
+    from geolocator_gui.cli_commands import demo, evaluate, index, localise, mine, model, serve, train
+
+    app.command("demo")(demo.demo)
+    app.add_typer(index.app, name="index")
+
+
+def main() -> None:
+    """Run the command line; the only place that turns errors into exit codes."""
+    _quiet_foreign_data_paths()
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    arguments = (["--debug"] if debug else []) + [word for word in arguments if word != "--debug"]
+    mount()
+    try:
+        app(args=arguments, standalone_mode=True)
+    except GeolocatorError as error:
+        if debug:
+            raise
+        print(f"geolocator: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("geolocator: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is left to say to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last border before the user
+        if debug:
+            raise
+        from geolocator_gui.runs import describe_fault
+
+        print(
+            f"geolocator: {describe_fault(error)}\nThis is a fault of the program or the machine; "
+            "run it again with --debug to see where it happened.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+def _quiet_foreign_data_paths() -> None:
+    """Forget data folders of other PROJ and GDAL installations; the wheels bring their own."""
+    for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+        os.environ.pop(name, None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""The project folder: areas, imagery, indexes, runs, models and marks of one piece of work.
+
+Every id folder inside stands alone and can be zipped and moved; paths inside are relative.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from geolocator_gui.errors import WorkspaceError
+
+SCHEMA = 1
+_FOLDERS = ("areas", "tiles", "photos", "indexes", "mining", "training", "models")
+
+
+@dataclass(frozen=True)
+class ImageryEntry:
+    """A line of `imagery.toml`.
+
+    Attributes:
+        name: For people, unique in the workspace.
+        source: File, folder, URL template or service address.
+        attribution: Shown with the imagery and in every export.
+        bulk: Whether whole areas may be fetched.
+    """
+
+    name: str
+    source: str
+    attribution: str = ""
+    bulk: bool = True
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An open workspace; `Workspace.open` and `Workspace.create` are the ways to get one."""
+
+    root: Path
+    name: str
+
+    @classmethod
+    def create(cls, root: Path, name: str = "") -> Workspace:
+        """Make a workspace in a new or empty folder; an existing workspace is opened instead.
+
+        Raises:
+            WorkspaceError: The folder holds something else or cannot be written.
+        """
+        root = root.expanduser()
+        if (root / "workspace.toml").exists():
+            return cls.open(root)
+        if root.is_dir() and any(root.iterdir()):
+            raise WorkspaceError(
+                "this folder is not empty and not a workspace", path=root, hint="Choose an empty folder."
+            )
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for folder in _FOLDERS:
+                (root / folder).mkdir(exist_ok=True)
+            write_atomically(
+                root / "workspace.toml", tomlkit.dumps({"schema": SCHEMA, "name": name or root.name})
+            )
+        except OSError as error:
+            raise WorkspaceError(
+                f"a workspace cannot be made here ({error.strerror or error})",
+                path=root,
+                hint="Choose a folder that you may write to, on a disk with free space.",
+            ) from error
+        return cls(root, name or root.name)
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """Open an existing workspace.
+
+        Raises:
+            WorkspaceError: It is not one, or a newer version of the program made it.
+        """
+        root = root.expanduser()
+        file = root / "workspace.toml"
+        try:
+            fields = tomllib.loads(file.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise WorkspaceError(
+                "this folder is not a workspace (it has no workspace.toml)",
+                path=root,
+                hint="Open a folder that holds one, or create a new workspace.",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"the workspace cannot be read ({error})", path=file) from error
+        schema = fields.get("schema")
+        if not isinstance(schema, int) or schema > SCHEMA:
+            raise WorkspaceError(
+                f"this workspace has schema {schema!r}; this version of Geolocator knows up to {SCHEMA}",
+                path=file,
+                hint="Open it with a newer Geolocator.",
+            )
+        for folder in _FOLDERS:
+            (root / folder).mkdir(exist_ok=True)
+        return cls(root, str(fields.get("name") or root.name))
+
+    @property
+    def areas(self) -> Path:
+        """Area files, GeoJSON."""
+        return self.root / "areas"
+
+    @property
+    def tiles(self) -> Path:
+        """Tile caches, one sqlite file per source."""
+        return self.root / "tiles"
+
+    @property
+    def photos(self) -> Path:
+        """References to the user's photos and their results."""
+        return self.root / "photos"
+
+    @property
+    def indexes(self) -> Path:
+        """Indexes, one folder each."""
+        return self.root / "indexes"
+
+    @property
+    def mining(self) -> Path:
+        """Mining results, one folder each."""
+        return self.root / "mining"
+
+    @property
+    def training(self) -> Path:
+        """Training runs, one folder each."""
+        return self.root / "training"
+
+    @property
+    def models(self) -> Path:
+        """The workspace's own bundles, first on the search path."""
+        return self.root / "models"
+
+    @property
+    def marks(self) -> Path:
+        """The user's verdicts."""
+        return self.root / "marks.csv"
+
+    def imagery(self) -> list[ImageryEntry]:
+        """The sources of this workspace, in the order they were added."""
+        file = self.root / "imagery.toml"
+        if not file.exists():
+            return []
+        try:
+            rows: list[dict[str, Any]] = tomllib.loads(file.read_text("utf-8")).get("source", [])
+            return [ImageryEntry(**row) for row in rows]
+        except (OSError, ValueError, TypeError) as error:
+            raise WorkspaceError(f"the list of imagery cannot be read ({error})", path=file) from error
+
+    def add_imagery(self, entry: ImageryEntry) -> None:
+        """Add a source, or replace the one of the same name."""
+        kept = [old for old in self.imagery() if old.name != entry.name]
+        self.write_imagery([*kept, entry])
+
+    def write_imagery(self, entries: list[ImageryEntry]) -> None:
+        """Replace the list of sources."""
+        rows = [vars(entry) for entry in entries]
+        write_atomically(self.root / "imagery.toml", tomlkit.dumps({"source": rows}))
+
+    def new_folder(self, parent: Path, title: str) -> Path:
+        """A folder under `parent` that does not exist yet, named after `title`; it is not made."""
+        stem = slug(title)
+        number = 1
+        while (folder := parent / (stem if number == 1 else f"{stem}-{number}")).exists():
+            number += 1
+        return folder
+
+
+def slug(title: str) -> str:
+    """A folder name made of a title: letters, digits, dots, dashes and underscores."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._")[:48] or "untitled"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file so that a reader, or a power cut, sees the old one or the new one."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
