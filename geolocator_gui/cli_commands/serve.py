@@ -74,7 +74,7 @@ class Worker:
         except GeolocatorError as error:
             path = None if error.path is None else str(error.path)
             self._say({"id": number, "error": {"what": error.what, "path": path, "hint": error.hint}})
-        except Exception as error:  # the border: a fault in one request must not end the worker
+        except Exception as error:  # noqa: BLE001 - the border: a fault in one request must not end the worker
             if not isinstance(error, (KeyError, ValueError)):
                 import traceback
 

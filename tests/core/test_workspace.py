@@ -1,0 +1,61 @@
+"""The workspace folder."""
+
+import pytest
+
+from geolocator_gui.errors import WorkspaceError
+from geolocator_gui.workspace import ImageryEntry, Workspace, slug, write_atomically
+
+
+def test_a_workspace_is_found_again(tmp_path):
+    made = Workspace.create(tmp_path / "my town", "My town")
+    assert Workspace.open(tmp_path / "my town") == made
+    assert Workspace.create(tmp_path / "my town") == made
+    assert made.indexes.is_dir()
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(WorkspaceError, match="not empty"):
+        Workspace.create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("text", ["schema = 99", "schema = 'one'", "schema = [", ""])
+def test_a_workspace_of_another_kind_is_refused_in_words(tmp_path, text):
+    (tmp_path / "workspace.toml").write_text(text)
+    with pytest.raises(WorkspaceError):
+        Workspace.open(tmp_path)
+
+
+def test_imagery_is_kept_in_order_and_replaced_by_name(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    workspace.add_imagery(ImageryEntry("a", "a.mbtiles"))
+    workspace.add_imagery(ImageryEntry("b", "b.tif", attribution='"quoted" © me'))
+    workspace.add_imagery(ImageryEntry("a", "a2.mbtiles", bulk=False))
+    assert workspace.imagery() == [
+        ImageryEntry("b", "b.tif", attribution='"quoted" © me'),
+        ImageryEntry("a", "a2.mbtiles", bulk=False),
+    ]
+
+
+def test_new_folders_never_collide(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    first = workspace.new_folder(workspace.indexes, "../../Harbour & co")
+    first.mkdir()
+    second = workspace.new_folder(workspace.indexes, "../../Harbour & co")
+    assert first.parent == second.parent == workspace.indexes
+    assert first != second
+
+
+def test_slug_is_a_safe_file_name():
+    assert slug("../../etc/passwd") == "etc-passwd"
+    assert slug("…") == "untitled"
+
+
+def test_write_atomically_leaves_the_old_file_when_it_fails(tmp_path):
+    path = tmp_path / "a"
+    write_atomically(path, "old")
+    with pytest.raises(TypeError):
+        write_atomically(path, None)
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["a"]
