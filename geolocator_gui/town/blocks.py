@@ -166,7 +166,10 @@ def _perimeter(fill: Filling, district: District, box: tuple[float, float, float
                 fill.add_building(district, (along,), max(5.0, general + fill.between(-3.0, 3.0)), roof)
             at += length
     for _ in range(int(fill.rng.integers(1, 6))):
-        tu, tv = fill.between(u0 + 2.2 * deep, u1 - 2.2 * deep), fill.between(v0 + 2.2 * deep, v1 - 2.2 * deep)
+        tu, tv = (
+            fill.between(u0 + 2.2 * deep, u1 - 2.2 * deep),
+            fill.between(v0 + 2.2 * deep, v1 - 2.2 * deep),
+        )
         tx, ty, _angle = district.place(tu, tv)
         fill.add_tree(tx, ty, int(fill.rng.choice(district.species)), 0.8)
 
@@ -183,7 +186,9 @@ def _large(fill: Filling, district: District, box: tuple[float, float, float, fl
         fill.patches.append(Patch(whole, colour, jitter(fill.rng, colour, 10.0), "tiles", 5.0, paved=True))
     else:
         _lawn(fill, whole, district)
-        px, py, pangle = district.place(fill.between(u0 + 12.0, u1 - 12.0), fill.between(v0 + 12.0, v1 - 12.0))
+        px, py, pangle = district.place(
+            fill.between(u0 + 12.0, u1 - 12.0), fill.between(v0 + 12.0, v1 - 12.0)
+        )
         colour = jitter(fill.rng, SURFACES["asphalt"][0], 14.0)
         lot = Rect(px, py, 10.0, fill.between(8.0, 16.0), pangle)
         fill.patches.append(Patch(lot, colour, (226.0, 226.0, 222.0), "tiles", 2.6, paved=True))
@@ -194,7 +199,10 @@ def _large(fill: Filling, district: District, box: tuple[float, float, float, fl
             half_u, half_v = half_v, half_u
         if u1 - u0 < 2.0 * half_u + 6.0 or v1 - v0 < 2.0 * half_v + 6.0:
             continue
-        cu, cv = fill.between(u0 + half_u + 3.0, u1 - half_u - 3.0), fill.between(v0 + half_v + 3.0, v1 - half_v - 3.0)
+        cu, cv = (
+            fill.between(u0 + half_u + 3.0, u1 - half_u - 3.0),
+            fill.between(v0 + half_v + 3.0, v1 - half_v - 3.0),
+        )
         bx, by, turn = district.place(cu, cv)
         if fill.occupancy.free(Rect(bx, by, half_u + 4.0, half_v + 4.0, turn)):
             long, wide, extra = (half_u, half_v, 0.0) if half_u >= half_v else (half_v, half_u, 0.5 * np.pi)
@@ -215,7 +223,9 @@ def _park(fill: Filling, district: District, box: tuple[float, float, float, flo
     x, y, angle = district.place(0.5 * (u0 + u1), 0.5 * (v0 + v1))
     half_u, half_v = 0.5 * (u1 - u0), 0.5 * (v1 - v0)
     lawn = jitter(fill.rng, district.lawn, 14.0)
-    fill.patches.append(Patch(Rect(x, y, half_u, half_v, angle), lawn, jitter(fill.rng, lawn, 8.0), "speckle", 3.0))
+    fill.patches.append(
+        Patch(Rect(x, y, half_u, half_v, angle), lawn, jitter(fill.rng, lawn, 8.0), "speckle", 3.0)
+    )
     if fill.chance(0.6):
         water = hsv(fill.between(0.45, 0.62), 0.45, fill.between(0.3, 0.55))
         px, py, _turn = district.place(fill.between(u0 + 14.0, u1 - 14.0), fill.between(v0 + 14.0, v1 - 14.0))
@@ -223,7 +233,9 @@ def _park(fill: Filling, district: District, box: tuple[float, float, float, flo
         if fill.occupancy.free(pond):
             fill.patches.append(Patch(pond, water, water, "plain", 1.0, ellipse=True, water=True))
             fill.occupancy.build(pond)
-    gravel = jitter(fill.rng, SURFACES[str(fill.rng.choice(["gravel", "dirt", "red asphalt", "clinker"]))][0], 10.0)
+    gravel = jitter(
+        fill.rng, SURFACES[str(fill.rng.choice(["gravel", "dirt", "red asphalt", "clinker"]))][0], 10.0
+    )
     for turn in (0.0, 0.5 * np.pi) if fill.chance(0.6) else (0.6, -0.7):
         reach = half_u if turn == 0.0 else half_v
         path = Rect(x, y, min(reach, 60.0), fill.between(1.2, 2.2), angle + turn)
@@ -308,14 +320,19 @@ def _street_trees(fill: Filling, streets: tuple[Street, ...]) -> None:
 
 
 def fill_blocks(
-    rng: np.random.Generator, districts: tuple[District, ...], streets: tuple[Street, ...], occupancy: Occupancy
+    rng: np.random.Generator,
+    districts: tuple[District, ...],
+    streets: tuple[Street, ...],
+    occupancy: Occupancy,
 ) -> Filling:
     """Fill every block of every district and plant the street trees."""
     fill = Filling(rng, occupancy)
     for index, district in enumerate(districts):
         for u0, u1 in zip(district.lines_u[:-1], district.lines_u[1:], strict=True):
             for v0, v1 in zip(district.lines_v[:-1], district.lines_v[1:], strict=True):
-                corners = np.array([[u0, v0], [u0, v1], [u1, v0], [u1, v1], [0.5 * (u0 + u1), 0.5 * (v0 + v1)]])
+                corners = np.array(
+                    [[u0, v0], [u0, v1], [u1, v0], [u1, v1], [0.5 * (u0 + u1), 0.5 * (v0 + v1)]]
+                )
                 xy = district.to_world(corners)
                 inside = (np.abs(xy) < occupancy.half + 20.0).all(axis=1)
                 if not (inside & (nearest_district(districts, xy) == index)).any():
@@ -339,5 +356,3 @@ def fill_blocks(
                     _large(fill, district, box)
     _street_trees(fill, streets)
     return fill
-
-

@@ -6,12 +6,13 @@ Colours are sRGB triples 0-255 as floats; angles are radians counter-clockwise f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Colour = tuple[float, float, float]
-FloatArray = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

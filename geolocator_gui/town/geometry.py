@@ -19,13 +19,15 @@ EARTH_RADIUS = 6378137.0  # of the Web-Mercator sphere, EPSG:3857
 def mercator_from_lonlat(lonlat: FloatArray) -> FloatArray:
     """EPSG:3857 metres (n, 2) of degrees (n, 2)."""
     radians = np.radians(lonlat)
-    return EARTH_RADIUS * np.stack([radians[:, 0], np.arcsinh(np.tan(radians[:, 1]))], axis=1)
+    plane = np.stack([radians[:, 0], np.arcsinh(np.tan(radians[:, 1]))], axis=1)
+    return np.asarray(EARTH_RADIUS * plane, dtype=np.float64)
 
 
 def lonlat_from_mercator(metres: FloatArray) -> FloatArray:
     """Degrees (n, 2) of EPSG:3857 metres (n, 2)."""
     scaled = metres / EARTH_RADIUS
-    return np.degrees(np.stack([scaled[:, 0], np.arctan(np.sinh(scaled[:, 1]))], axis=1))
+    radians = np.stack([scaled[:, 0], np.arctan(np.sinh(scaled[:, 1]))], axis=1)
+    return np.asarray(np.degrees(radians), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,8 @@ def generate_town(seed: int, *, size_m: float = 1024.0, origin: tuple[float, flo
         trees=tuple(fill.trees),
         patches=tuple(fill.patches),
         river=river,
-        ground=hsv(float(rng.uniform(0.09, 0.28)), float(rng.uniform(0.2, 0.4)), float(rng.uniform(0.4, 0.62))),
+        ground=hsv(
+            float(rng.uniform(0.09, 0.28)), float(rng.uniform(0.2, 0.4)), float(rng.uniform(0.4, 0.62))
+        ),
         ground_second=hsv(float(rng.uniform(0.09, 0.28)), 0.3, float(rng.uniform(0.4, 0.62))),
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import floor
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -97,15 +98,25 @@ def render_columns(
     """Render ground views.
 
     Args:
-        west, north, inverse_mpp: where pixel (0, 0) lies, and pixels per metre.
-        height, ids, aerial, ground, objects: see `layers.Layers`.
+        west: town metres of the west edge of pixel (0, 0).
+        north: town metres of its north edge.
+        inverse_mpp: pixels per metre.
+        height: float32 (rows, cols), see `layers.Layers`.
+        ids: int32 (rows, cols).
+        aerial: uint8 (rows, cols, 3).
+        ground: uint8 (rows, cols, 3).
+        objects: float64 (k, layers.COLUMNS).
         tallest: no object is higher, metres.
-        positions, eyes: float64 (n, 2) metres and (n,) metres above the ground.
-        sines, cosines: float64 (n, w) of each column's azimuth, clockwise from north.
+        positions: float64 (n, 2), metres.
+        eyes: float64 (n,), metres above the ground.
+        sines: float64 (n, w), of each column's azimuth, clockwise from north.
+        cosines: float64 (n, w), likewise.
         stretch: float64 (w,), factor on a row's tangent in each column (1 for panoramas).
-        tangents: float64 (h,) of the rows' elevation, falling; sky: (h,) 0 horizon … 1 zenith.
+        tangents: float64 (h,) of the rows' elevation, falling.
+        sky: float64 (h,), 0 at the horizon … 1 at the zenith.
         distances: float64 (s, 2), rising, metres, with half of each step.
-        params, seeds: float64 (n, variation.COLUMNS), int64 (n,).
+        params: float64 (n, variation.COLUMNS).
+        seeds: int64 (n,), of the noise.
         out: uint8 (n, h, w, 3), written.
     """
     rows, cols = ids.shape
@@ -128,7 +139,7 @@ def render_columns(
                 if reach * tangents[low] >= tallest - eye:
                     break
                 x, y = px + distance * sine, py + distance * cosine
-                col, row = int(floor((x - west) * inverse_mpp)), int(floor((north - y) * inverse_mpp))
+                col, row = floor((x - west) * inverse_mpp), floor((north - y) * inverse_mpp)
                 if col < 0 or row < 0 or col >= cols or row >= rows:
                     break
                 thing = ids[row, col]
@@ -197,7 +208,12 @@ def render_columns(
                                             value = objects[thing, LOWER + channel]
                                         storey = z / objects[thing, FLOOR]
                                         storey = storey - floor(storey)
-                                        if in_bay and storey > 0.3 and storey < 0.8 and z < objects[thing, EAVE]:
+                                        if (
+                                            in_bay
+                                            and storey > 0.3
+                                            and storey < 0.8
+                                            and z < objects[thing, EAVE]
+                                        ):
                                             value = value + (objects[thing, WINDOW + channel] - value) * glass
                                         value = value * objects[thing, SHADE + face]
                                     else:
@@ -238,11 +254,17 @@ def render_chips(
     """Cut rotated squares from the aerial raster.
 
     Args:
-        west, north, inverse_mpp, aerial: see `render_columns`.
-        centres: float64 (n, 2) metres; sines, cosines: float64 (n,) of the headings.
+        west: see `render_columns`.
+        north: see `render_columns`.
+        inverse_mpp: see `render_columns`.
+        aerial: see `render_columns`.
+        centres: float64 (n, 2), metres.
+        sines: float64 (n,) of the headings.
+        cosines: float64 (n,) of the headings.
         offsets: float64 (size * samples,), metres of the sub-samples from the centre.
         samples: sub-samples per pixel and axis, averaged.
-        params, seeds: see `render_columns`.
+        params: see `render_columns`.
+        seeds: see `render_columns`.
         out: uint8 (n, size, size, 3), written; black outside the raster.
     """
     rows, cols = aerial.shape[0], aerial.shape[1]
@@ -258,8 +280,8 @@ def render_chips(
                     up = offsets[line * samples + i]  # towards the heading when negative
                     for j in range(samples):
                         right = offsets[column * samples + j]
-                        col = int(floor((x0 + (right * cosine - up * sine)) * inverse_mpp))
-                        row = int(floor((y0 + (right * sine + up * cosine)) * inverse_mpp))
+                        col = floor((x0 + (right * cosine - up * sine)) * inverse_mpp)
+                        row = floor((y0 + (right * sine + up * cosine)) * inverse_mpp)
                         if col >= 0 and row >= 0 and col < cols and row < rows:
                             red += int(aerial[row, col, 0])
                             green += int(aerial[row, col, 1])
@@ -286,7 +308,8 @@ def compiled() -> tuple[Callable[..., None], Callable[..., None]] | None:
     scope["finish"] = inline(finish)
     outer = numba.njit(nogil=True)
     made = []
+    function: Any
     for function in (render_columns, render_chips):
-        bound = type(function)(function.__code__, scope, function.__name__)
+        bound = FunctionType(function.__code__, scope, function.__name__)
         made.append(outer(bound))
     return made[0], made[1]

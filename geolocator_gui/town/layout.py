@@ -63,7 +63,7 @@ class District:
 def nearest_district(districts: tuple[District, ...], xy: FloatArray) -> npt.NDArray[np.int64]:
     """Index of the district each point (n, 2) lies in."""
     centres = np.array([(d.x, d.y) for d in districts])
-    return np.argmin(((xy[:, None, :] - centres[None]) ** 2).sum(axis=2), axis=1)
+    return np.asarray(np.argmin(((xy[:, None, :] - centres[None]) ** 2).sum(axis=2), axis=1), dtype=np.int64)
 
 
 def _lines(rng: np.random.Generator, mean: float, reach: float) -> FloatArray:
@@ -130,7 +130,9 @@ def _street(rng: np.random.Generator, points: FloatArray, district: District, ma
         surface = str(rng.choice(district.surfaces))
         width = float(rng.uniform(4.5, 9.0))
         sidewalk = 0.0 if district.kind == "fields" else float(rng.choice([0.0, 1.6, 2.4, 3.2]))
-    pavement = SURFACES[str(rng.choice(["concrete slabs", "clinker", "brick paving", "gravel", "worn asphalt"]))][0]
+    pavement = SURFACES[
+        str(rng.choice(["concrete slabs", "clinker", "brick paving", "gravel", "worn asphalt"]))
+    ][0]
     fine = SURFACES[surface][1] == "fine"
     return Street(
         points=points,
@@ -145,7 +147,9 @@ def _street(rng: np.random.Generator, points: FloatArray, district: District, ma
     )
 
 
-def make_streets(rng: np.random.Generator, districts: tuple[District, ...], size: float) -> tuple[Street, ...]:
+def make_streets(
+    rng: np.random.Generator, districts: tuple[District, ...], size: float
+) -> tuple[Street, ...]:
     """Streets along every district's grid and a main street along every district border."""
     half = 0.5 * size + 10.0
     streets: list[Street] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +15,8 @@ def rect_points(rect: Rect, spacing: float) -> FloatArray:
     nu = max(2, int(np.ceil(2.0 * rect.half_length / spacing)) + 1)
     nv = max(2, int(np.ceil(2.0 * rect.half_width / spacing)) + 1)
     u, v = np.meshgrid(
-        np.linspace(-rect.half_length, rect.half_length, nu), np.linspace(-rect.half_width, rect.half_width, nv)
+        np.linspace(-rect.half_length, rect.half_length, nu),
+        np.linspace(-rect.half_width, rect.half_width, nv),
     )
     cos, sin = np.cos(rect.angle), np.sin(rect.angle)
     return np.stack([rect.x + cos * u - sin * v, rect.y + sin * u + cos * v], axis=-1).reshape(-1, 2)
@@ -29,15 +32,17 @@ class Occupancy:
         self.ways: npt.NDArray[np.bool_] = np.zeros((cells, cells), dtype=bool)
         self.built: npt.NDArray[np.bool_] = np.zeros((cells, cells), dtype=bool)
 
-    def _cells(self, xy: FloatArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def _cells(
+        self, xy: FloatArray
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         index = np.floor(xy + self.half).astype(np.int64)
-        inside = ((index >= 0) & (index < len(self.ways))).all(axis=1)
+        inside = np.all((index >= 0) & (index < len(self.ways)), axis=1)
         index = np.clip(index, 0, len(self.ways) - 1)
         return index[:, 1], index[:, 0], inside
 
     def add_line(self, points: FloatArray, half_width: float) -> None:
         """Mark a polyline of the given half width as a way."""
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             gap = end - start
             length = float(np.hypot(gap[0], gap[1]))
             if length > 0.0:

@@ -89,7 +89,9 @@ def jitter(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
     """The colour with a common and a per-channel deviation of about `amount` (0-255)."""
     common = rng.normal(0.0, amount)
     each = rng.normal(0.0, 0.5 * amount, 3)
-    red, green, blue = (float(np.clip(c + common + d, 4.0, 251.0)) for c, d in zip(colour, each, strict=True))
+    red, green, blue = (
+        min(max(float(c + common + d), 4.0), 251.0) for c, d in zip(colour, each, strict=True)
+    )
     return (red, green, blue)
 
 

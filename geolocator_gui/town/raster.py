@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ from geolocator_gui.town.layers import (
     Layers,
 )
 from geolocator_gui.town.palette import SURFACES
+from geolocator_gui.town.texture import noise_fields, paving
 
 SUN = (-0.42, -0.91)  # unit vector towards the sun, from the south-south-west
 SUN_SLOPE = 0.85  # its height per metre of ground distance
@@ -81,37 +84,6 @@ class Canvas:
         return at, cos * east + sin * north, cos * north - sin * east
 
 
-def _upsampled(rng: np.random.Generator, shape: tuple[int, int], cell: int) -> npt.NDArray[np.float32]:
-    """Smooth noise of about unit deviation with features of `cell` pixels."""
-    rows, cols = shape[0] // cell + 2, shape[1] // cell + 2
-    coarse = rng.standard_normal((rows, cols)).astype(np.float32)
-    r = np.arange(shape[0], dtype=np.float32) / cell
-    c = np.arange(shape[1], dtype=np.float32) / cell
-    ri, ci = r.astype(np.int64), c.astype(np.int64)
-    rf, cf = (r - ri)[:, None], (c - ci)[None, :]
-    upper = coarse[ri][:, ci] * (1 - cf) + coarse[ri][:, ci + 1] * cf
-    lower = coarse[ri + 1][:, ci] * (1 - cf) + coarse[ri + 1][:, ci + 1] * cf
-    return np.asarray(upper * (1 - rf) + lower * rf, dtype=np.float32)
-
-
-def _texture(kind: str, canvas: Canvas, at: Window, along: FloatArray, across: FloatArray) -> FloatArray:
-    """Brightness offsets of a paving, given coordinates along and across the street."""
-    noise = canvas.noise[at].astype(np.float64)
-    if kind == "cobble":
-        return 17.0 * noise
-    if kind == "brick":
-        return 7.0 * noise + np.where(np.floor((along + across) / 1.1) % 2 == 0, 10.0, -10.0)
-    if kind == "slab":
-        joint = (along - np.floor(along / 2.5) * 2.5 < 0.45) | (across - np.floor(across / 2.5) * 2.5 < 0.45)
-        return 4.0 * noise + np.where(joint, -22.0, 3.0)
-    return (12.0 if kind == "gravel" else 5.0) * noise
-
-
-def _set(canvas: Canvas, at: Window, mask: BoolArray, colour: Colour | FloatArray, offset: FloatArray) -> None:
-    value = np.asarray(colour, dtype=np.float64) + offset[..., None]
-    canvas.colour[at][mask] = value[mask].astype(np.float32)
-
-
 def _draw_patch(canvas: Canvas, patch: Patch) -> None:
     found = canvas.local(patch.rect)
     if found is None:
@@ -122,23 +94,24 @@ def _draw_patch(canvas: Canvas, patch: Patch) -> None:
         mask = (along / length) ** 2 + (across / width) ** 2 <= 1.0
     else:
         mask = (np.abs(along) <= length) & (np.abs(across) <= width)
-    noise = canvas.noise[at].astype(np.float64)
-    smooth = canvas.smooth[at].astype(np.float64)
+    grain = canvas.noise[at][mask].astype(np.float64)
+    smooth = canvas.smooth[at][mask].astype(np.float64)
+    along, across = along[mask], across[mask]
     if patch.pattern == "rows":
         second = np.floor(across / (0.5 * patch.period)) % 2 == 0
-        offset = 6.0 * noise + 5.0 * smooth
+        offset = 6.0 * grain + 5.0 * smooth
     elif patch.pattern == "tiles":
         second = along - np.floor(along / patch.period) * patch.period < max(0.35, 0.06 * patch.period)
         second |= across - np.floor(across / patch.period) * patch.period < max(0.35, 0.06 * patch.period)
-        offset = 5.0 * noise + 3.0 * smooth
+        offset = 5.0 * grain + 3.0 * smooth
     elif patch.pattern == "speckle":
         second = smooth > 0.5
-        offset = 8.0 * noise + 5.0 * smooth
+        offset = 8.0 * grain + 5.0 * smooth
     else:
-        second = np.zeros(mask.shape, dtype=bool)
+        second = np.zeros(len(grain), dtype=bool)
         offset = 3.0 * smooth
-    colour = np.where(second[..., None], np.array(patch.second), np.array(patch.colour))
-    _set(canvas, at, mask, colour, offset)
+    colour = np.where(second[:, None], np.array(patch.second), np.array(patch.colour))
+    canvas.colour[at][mask] = colour + offset[:, None]
     canvas.walkable[at][mask] = patch.paved and not patch.water
 
 
@@ -146,7 +119,7 @@ def _draw_line(
     canvas: Canvas, points: FloatArray, half: float, colour: Colour, kind: str, marking: int, walkable: bool
 ) -> None:
     travelled = 0.0
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         gap = end - start
         length = float(np.hypot(gap[0], gap[1]))
         middle = 0.5 * (start + end)
@@ -157,7 +130,9 @@ def _draw_line(
             across = (gap[0] * north - gap[1] * east) / length
             beyond = along - np.clip(along, 0.0, length)
             mask = across**2 + beyond**2 <= half * half
-            _set(canvas, at, mask, colour, _texture(kind, canvas, at, along + travelled, across))
+            grain = canvas.noise[at][mask].astype(np.float64)
+            offset = paving(kind, grain, along[mask] + travelled, across[mask])
+            canvas.colour[at][mask] = np.array(colour) + offset[:, None]
             canvas.walkable[at][mask] = walkable
             if marking:
                 dash = (along + travelled) - np.floor((along + travelled) / 8.0) * 8.0 < 3.5
@@ -172,7 +147,9 @@ def _shade(rect: Rect) -> tuple[float, float, float, float]:
     """Light on the faces +axis, -axis, +across, -across of a rectangle."""
     cos, sin = float(np.cos(rect.angle)), float(np.sin(rect.angle))
     along, across = cos * SUN[0] + sin * SUN[1], cos * SUN[1] - sin * SUN[0]
-    light = [0.72 + 0.28 * side if side > 0 else 0.72 + 0.14 * side for side in (along, -along, across, -across)]
+    light = [
+        0.72 + 0.28 * side if side > 0 else 0.72 + 0.14 * side for side in (along, -along, across, -across)
+    ]
     return (light[0], light[1], light[2], light[3])
 
 
@@ -265,21 +242,20 @@ def _shadows(height: npt.NDArray[np.float32], mpp: float) -> BoolArray:
     return shadow
 
 
-def _bytes(colour: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    return np.clip(colour + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
+def _bytes(colour: Any) -> npt.NDArray[np.uint8]:
+    return np.asarray(np.clip(colour + np.float32(0.5), 0.0, 255.0).astype(np.uint8))
 
 
 def rasterise(town: Town, metres_per_pixel: float) -> Layers:
     """Draw a town at a resolution in metres; takes seconds at 0.42 m per kilometre square."""
-    side = int(np.ceil(town.size_m / metres_per_pixel))
-    rng = np.random.default_rng([town.seed, 3, side])
-    shape = (side, side)
     half = 0.5 * town.size_m
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    smooth = _upsampled(rng, shape, max(2, round(6.0 / metres_per_pixel)))
-    wide = _upsampled(rng, shape, max(2, round(45.0 / metres_per_pixel)))
+    noise, smooth, wide = noise_fields(town.seed, town.size_m, metres_per_pixel)
+    shape = noise.shape
     blend = np.clip(0.5 + 0.5 * wide, 0.0, 1.0)[..., None]
-    colour = np.array(town.ground, dtype=np.float32) * (1 - blend) + np.array(town.ground_second, np.float32) * blend
+    colour = (
+        np.array(town.ground, dtype=np.float32) * (1 - blend)
+        + np.array(town.ground_second, np.float32) * blend
+    )
     colour += (7.0 * noise + 6.0 * smooth)[..., None]
     canvas = Canvas(
         west=-half,
@@ -312,7 +288,9 @@ def rasterise(town: Town, metres_per_pixel: float) -> Layers:
     is_building = canvas.ids > 0
     for tree in town.trees:
         _draw_tree(canvas, tree, objects, is_building)
-    shade = np.where(_shadows(canvas.height, metres_per_pixel), np.float32(SHADOW), np.float32(1.0))[..., None]
+    shade = np.where(_shadows(canvas.height, metres_per_pixel), np.float32(SHADOW), np.float32(1.0))[
+        ..., None
+    ]
     return Layers(
         west=-half,
         north=half,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from geolocator_gui.town import kernels, variation, vectorised
 from geolocator_gui.town.elements import FloatArray
 from geolocator_gui.town.geometry import Town
 from geolocator_gui.town.raster import rasterise
+from geolocator_gui.town.texture import BASE_METRES_PER_PIXEL
 
 Images = npt.NDArray[np.uint8]
-DEFAULT_METRES_PER_PIXEL = 80 / 96 / 2
 FARTHEST_M = 110.0
 
 
@@ -46,7 +47,7 @@ class Scene:
     """
 
     def __init__(
-        self, town: Town, metres_per_pixel: float = DEFAULT_METRES_PER_PIXEL, *, use_numba: bool | None = None
+        self, town: Town, metres_per_pixel: float = BASE_METRES_PER_PIXEL, *, use_numba: bool | None = None
     ) -> None:
         """Rasterise a town; `use_numba` False forces the numpy path, None takes what is there."""
         self.town = town
@@ -55,6 +56,8 @@ class Scene:
         fast = kernels.compiled() if use_numba is None or use_numba else None
         if use_numba and fast is None:
             raise ImportError("numba is not installed: install the extra, or use the numpy path")
+        self._columns: Callable[..., None]
+        self._chips: Callable[..., None]
         self._columns, self._chips = fast or (vectorised.render_columns, vectorised.render_chips)
 
     def street_positions(
@@ -118,7 +121,9 @@ class Scene:
                 clear &= ~((about[:, 0] == 1.0) | ((about[:, 0] == 2.0) & (about[:, 7] < 2.2)))
         return clear
 
-    def _params(self, count: int, rng: np.random.Generator | None) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    def _params(
+        self, count: int, rng: np.random.Generator | None
+    ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         if rng is None:
             return variation.neutral(count), np.zeros(count, dtype=np.int64)
         return variation.draw(count, rng), rng.integers(0, 2**20, count)
@@ -201,7 +206,14 @@ class Scene:
         radians = np.radians(np.asarray(headings_deg, dtype=np.float64)[:, None] + azimuths[None, :])
         elevations = (0.5 * height - np.arange(height) - 0.5) * degrees
         return self._render(
-            positions_xy, np.sin(radians), np.cos(radians), np.ones(width), elevations, eye_m, variation, steps
+            positions_xy,
+            np.sin(radians),
+            np.cos(radians),
+            np.ones(width),
+            elevations,
+            eye_m,
+            variation,
+            steps,
         )
 
     def _render(
@@ -279,7 +291,7 @@ class Scene:
         up = (0.5 * height - np.arange(height) - 0.5) / focal + np.tan(np.radians(pitch_deg))
         radians = np.radians(heading_deg) + np.arctan(right)
         stretch = 1.0 / np.sqrt(1.0 + right * right)
-        return self._render(
+        views = self._render(
             np.asarray(position_xy, dtype=np.float64)[None],
             np.sin(radians)[None],
             np.cos(radians)[None],
@@ -288,4 +300,5 @@ class Scene:
             eye_m,
             variation,
             steps,
-        )[0]
+        )
+        return np.asarray(views[0], dtype=np.uint8)

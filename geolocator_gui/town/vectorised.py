@@ -33,14 +33,18 @@ MASK = np.int64(0xFFFFFFFF)
 
 def hash_noise(seed: Any, index: Any) -> npt.NDArray[np.float64]:
     """See `kernels.hash_noise`; int64 arrays in, float64 out."""
-    value = (np.asarray(index, dtype=np.int64) * 2654435761 + np.asarray(seed, dtype=np.int64) * 40503 + 974711) & MASK
+    value = (
+        np.asarray(index, dtype=np.int64) * 2654435761 + np.asarray(seed, dtype=np.int64) * 40503 + 974711
+    ) & MASK
     value = ((value ^ (value >> 15)).astype(np.uint64) * np.uint64(2246822519)).astype(np.int64) & MASK
     value = ((value ^ (value >> 13)).astype(np.uint64) * np.uint64(3266489917)).astype(np.int64) & MASK
     value = value ^ (value >> 16)
     return value.astype(np.float64) * (2.0 / 4294967295.0) - 1.0
 
 
-def finish(value: npt.NDArray[np.float64], noise: npt.NDArray[np.float64], params: Any) -> npt.NDArray[np.uint8]:
+def finish(
+    value: npt.NDArray[np.float64], noise: npt.NDArray[np.float64], params: Any
+) -> npt.NDArray[np.uint8]:
     """See `kernels.finish`; arrays (…, 3) and one view's parameters."""
     value = (value - 128.0) * params[CONTRAST] + 128.0
     value = value * params[GAIN : GAIN + 3] + params[OFFSET : OFFSET + 3]
@@ -106,7 +110,9 @@ def _one_view(
             at = np.nonzero(hit)
             c = at[1]
             light = 0.7 + 0.3 * (z[at] - base[c]) / (own[c] - base[c])
-            leaf = 15.0 * hash_noise(thing[c], np.trunc(z[at] * 2.0).astype(np.int64) * 64 + col[c] + row[c] * 7)
+            leaf = 15.0 * hash_noise(
+                thing[c], np.trunc(z[at] * 2.0).astype(np.int64) * 64 + col[c] + row[c] * 7
+            )
             value = about[c, WALL : WALL + 3] * light[:, None] + leaf[:, None]
             colour[at] = value + (horizon - value) * haze
             filled |= hit
@@ -133,14 +139,24 @@ def _one_view(
             glass = WINDOW_FADE / distance if distance > WINDOW_FADE else 1.0
             storey = zs / np.where(building, own_row[:, FLOOR], 1.0)
             storey = storey - np.floor(storey)
-            window = (bay > margin) & (bay < 1.0 - margin) & (storey > 0.3) & (storey < 0.8) & (zs < own_row[:, EAVE])
+            window = (
+                (bay > margin)
+                & (bay < 1.0 - margin)
+                & (storey > 0.3)
+                & (storey < 0.8)
+                & (zs < own_row[:, EAVE])
+            )
             lower = (zs < own_row[:, LOWER_HEIGHT])[:, None]
             value = np.where(lower, own_row[:, LOWER : LOWER + 3], own_row[:, WALL : WALL + 3])
-            value = np.where(window[:, None], value + (own_row[:, WINDOW : WINDOW + 3] - value) * glass, value)
+            value = np.where(
+                window[:, None], value + (own_row[:, WINDOW : WINDOW + 3] - value) * glass, value
+            )
             value = value * own_row[np.arange(len(c)), SHADE + face][:, None]
             value = np.where((zs < wall_top)[:, None], value, aerial[row[c], col[c]].astype(np.float64))
             bark = (kind[c] == 2.0) & (zs > 0.0)
-            under = np.where(bark[:, None], own_row[:, LOWER : LOWER + 3], ground[row[c], col[c]].astype(np.float64))
+            under = np.where(
+                bark[:, None], own_row[:, LOWER : LOWER + 3], ground[row[c], col[c]].astype(np.float64)
+            )
             value = np.where(building[:, None], value, under)
             colour[at] = value + (horizon - value) * haze
             filled |= hit
@@ -224,7 +240,9 @@ def render_chips(
         col = np.floor((x0 + (right * cosines[view] - up * sines[view])) * inverse_mpp).astype(np.int64)
         row = np.floor((y0 + (right * sines[view] + up * cosines[view])) * inverse_mpp).astype(np.int64)
         inside = (col >= 0) & (row >= 0) & (col < cols) & (row < rows)
-        taken = aerial[np.where(inside, row, 0), np.where(inside, col, 0)].astype(np.int64) * inside[..., None]
+        taken = (
+            aerial[np.where(inside, row, 0), np.where(inside, col, 0)].astype(np.int64) * inside[..., None]
+        )
         total = taken.reshape(size, samples, size, samples, 3).sum(axis=(1, 3))
         index = np.arange(size * size, dtype=np.int64).reshape(size, size, 1)
         out[view] = finish(total * share, hash_noise(seeds[view], index), params[view])

@@ -1,0 +1,55 @@
+"""Noise fields and paving patterns that give a town's surfaces their grain."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from geolocator_gui.town.elements import FloatArray
+
+# Grain is defined on this raster, so that finer scenes of a town look like coarser ones.
+BASE_METRES_PER_PIXEL = 80 / 96 / 2
+Field = npt.NDArray[np.float32]
+
+
+def _smooth(rng: np.random.Generator, shape: tuple[int, int], cell: int) -> Field:
+    """Smooth noise of about unit deviation with features of `cell` pixels."""
+    rows, cols = shape[0] // cell + 2, shape[1] // cell + 2
+    coarse = rng.standard_normal((rows, cols)).astype(np.float32)
+    r = np.arange(shape[0], dtype=np.float32) / cell
+    c = np.arange(shape[1], dtype=np.float32) / cell
+    ri, ci = r.astype(np.int64), c.astype(np.int64)
+    rf, cf = (r - ri)[:, None], (c - ci)[None, :]
+    upper = coarse[ri][:, ci] * (1 - cf) + coarse[ri][:, ci + 1] * cf
+    lower = coarse[ri + 1][:, ci] * (1 - cf) + coarse[ri + 1][:, ci + 1] * cf
+    return np.asarray(upper * (1 - rf) + lower * rf, dtype=np.float32)
+
+
+def noise_fields(seed: int, size_m: float, metres_per_pixel: float) -> tuple[Field, Field, Field]:
+    """Grain, patches of about 6 m and of about 45 m, each (h, w) of about unit deviation."""
+    base = int(np.ceil(size_m / BASE_METRES_PER_PIXEL))
+    rng = np.random.default_rng([seed, 3, base])
+    shape = (base, base)
+    grain = rng.standard_normal(shape, dtype=np.float32)
+    patches = _smooth(rng, shape, max(2, round(6.0 / BASE_METRES_PER_PIXEL)))
+    wide = _smooth(rng, shape, max(2, round(45.0 / BASE_METRES_PER_PIXEL)))
+    side = int(np.ceil(size_m / metres_per_pixel))
+    if side == base:
+        return grain, patches, wide
+    at = (np.arange(side) + 0.5) * (metres_per_pixel / BASE_METRES_PER_PIXEL)
+    index = np.clip(at.astype(np.int64), 0, base - 1)
+    rows, cols = index[:, None], index[None, :]
+    fine = rng.standard_normal((side, side), dtype=np.float32)
+    return np.float32(0.9) * grain[rows, cols] + np.float32(0.4) * fine, patches[rows, cols], wide[rows, cols]
+
+
+def paving(kind: str, grain: FloatArray, along: FloatArray, across: FloatArray) -> FloatArray:
+    """Brightness offsets of a paving at metres along and across the street, all (n,)."""
+    if kind == "cobble":
+        return 17.0 * grain
+    if kind == "brick":
+        return 7.0 * grain + np.where(np.floor((along + across) / 1.1) % 2 == 0, 10.0, -10.0)
+    if kind == "slab":
+        joint = (along - np.floor(along / 2.5) * 2.5 < 0.45) | (across - np.floor(across / 2.5) * 2.5 < 0.45)
+        return 4.0 * grain + np.where(joint, -22.0, 3.0)
+    return (12.0 if kind == "gravel" else 5.0) * grain
