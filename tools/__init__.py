@@ -1,0 +1,1 @@
+"""What developers run: set-up, rebuilding the demo, screenshots."""
