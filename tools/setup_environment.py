@@ -42,8 +42,8 @@ def main() -> int:
         except subprocess.CalledProcessError as failed:
             print(
                 f"Set-up stopped: `{' '.join(map(str, failed.cmd))}` ended with {failed.returncode}; its own "
-                "message is above.\nCheck the network connection and the space on the disk, then run the same "
-                "command again: it goes on from here.",
+                "message is above.\nCheck the network connection and the space on the disk, then run the "
+                "same command again: it goes on from here.",
                 file=sys.stderr,
             )
             return 1
