@@ -91,6 +91,7 @@ def render_columns(
     tangents: Any,
     sky: Any,
     distances: Any,
+    detail: float,
     params: Any,
     seeds: Any,
     out: Any,
@@ -113,8 +114,9 @@ def render_columns(
         cosines: float64 (n, w), likewise.
         stretch: float64 (w,), factor on a row's tangent in each column (1 for panoramas).
         tangents: float64 (h,) of the rows' elevation, falling.
-        sky: float64 (h,), 0 at the horizon … 1 at the zenith.
+        sky: float64 (h, w), 0 at the horizon … 1 at the zenith.
         distances: float64 (s, 2), rising, metres, with half of each step.
+        detail: 0, or leaf cells per metre of height; then walls get grain, window frames, doors.
         params: float64 (n, variation.COLUMNS).
         seeds: int64 (n,), of the noise.
         out: uint8 (n, h, w, 3), written.
@@ -162,7 +164,12 @@ def render_columns(
                             filled[line] = True
                             z = eye + reach * tangents[line]
                             light = 0.7 + 0.3 * (z - base) / (crown - base)
-                            leaf = 15.0 * hash_noise(thing, int(z * 2.0) * 64 + col + row * 7)
+                            if detail > 0.0:
+                                leaf = 12.0 * hash_noise(thing, int(z * detail) * 64 + col + row * 7)
+                                clump = int(z * 1.6) * 64 + floor(x * 1.6) + floor(y * 1.6) * 7
+                                leaf = leaf + 13.0 * hash_noise(thing, clump & 0xFFFFFF)
+                            else:
+                                leaf = 15.0 * hash_noise(thing, int(z * 2.0) * 64 + col + row * 7)
                             noise = hash_noise(seed, line * columns + column)
                             for channel in range(3):
                                 value = objects[thing, WALL + channel] * light + leaf
@@ -189,7 +196,8 @@ def render_columns(
                         if not (first and face < 2 and objects[thing, GABLE] > 0.0):
                             wall_top = objects[thing, EAVE]
                         bay = along / objects[thing, SPACING]
-                        bay = bay - floor(bay)
+                        axis = floor(bay)
+                        bay = bay - axis
                         margin = 0.5 - 0.5 * objects[thing, SHARE]
                         in_bay = bay > margin and bay < 1.0 - margin
                         glass = 1.0
@@ -200,6 +208,9 @@ def render_columns(
                             filled[low] = True
                             z = eye + reach * tangents[low]
                             noise = hash_noise(seed, low * columns + column)
+                            plaster = 0.0
+                            if detail > 0.0 and kind == 1.0:
+                                plaster = 4.0 * hash_noise(thing, int(z * 6.0) * 4096 + int(along * 6.0))
                             for channel in range(3):
                                 if kind == 1.0:
                                     if z < wall_top:
@@ -215,6 +226,25 @@ def render_columns(
                                             and z < objects[thing, EAVE]
                                         ):
                                             value = value + (objects[thing, WINDOW + channel] - value) * glass
+                                        if detail > 0.0:
+                                            aside = abs(bay - 0.5) * objects[thing, SPACING]
+                                            opening = 0.5 * objects[thing, SHARE] * objects[thing, SPACING]
+                                            over = abs(storey - 0.55) * objects[thing, FLOOR]
+                                            if (
+                                                z < objects[thing, EAVE]
+                                                and abs(aside - opening) < 0.05
+                                                and over < 0.25 * objects[thing, FLOOR] + 0.05
+                                            ):
+                                                value = 0.25 * value + 170.0
+                                            if (
+                                                z < objects[thing, EAVE]
+                                                and aside < opening
+                                                and abs(over - 0.25 * objects[thing, FLOOR]) < 0.05
+                                            ):
+                                                value = 0.25 * value + 170.0
+                                            if axis == 1.0 and z < 2.2 and aside < 0.55:
+                                                value = 0.42 * objects[thing, LOWER + channel]
+                                            value = value + plaster
                                         value = value * objects[thing, SHADE + face]
                                     else:
                                         value = float(aerial[row, col, channel])
@@ -233,7 +263,7 @@ def render_columns(
                     noise = hash_noise(seed, line * columns + column)
                     for channel in range(3):
                         value = params[view, HORIZON + channel]
-                        value = value + (params[view, ZENITH + channel] - value) * sky[line]
+                        value = value + (params[view, ZENITH + channel] - value) * sky[line, column]
                         out[view, line, column, channel] = finish(value, noise, params, view, channel)
 
 

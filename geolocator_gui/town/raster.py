@@ -246,10 +246,19 @@ def _bytes(colour: Any) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(colour + np.float32(0.5), 0.0, 255.0).astype(np.uint8))
 
 
-def rasterise(town: Town, metres_per_pixel: float) -> Layers:
-    """Draw a town at a resolution in metres; takes seconds at 0.42 m per kilometre square."""
+def rasterise(
+    town: Town, metres_per_pixel: float, window: tuple[float, float, float, float] | None = None
+) -> Layers:
+    """Draw a town, or a window of it, at a resolution; a square kilometre at 0.42 m takes seconds.
+
+    Args:
+        town: what to draw.
+        metres_per_pixel: the resolution.
+        window: west, south, east, north in town metres; None for all of it.
+    """
     half = 0.5 * town.size_m
-    noise, smooth, wide = noise_fields(town.seed, town.size_m, metres_per_pixel)
+    window = window or (-half, -half, half, half)
+    noise, smooth, wide = noise_fields(town.seed, town.size_m, metres_per_pixel, window)
     shape = noise.shape
     blend = np.clip(0.5 + 0.5 * wide, 0.0, 1.0)[..., None]
     colour = (
@@ -258,8 +267,8 @@ def rasterise(town: Town, metres_per_pixel: float) -> Layers:
     )
     colour += (7.0 * noise + 6.0 * smooth)[..., None]
     canvas = Canvas(
-        west=-half,
-        north=half,
+        west=window[0],
+        north=window[3],
         mpp=metres_per_pixel,
         colour=colour,
         height=np.zeros(shape, dtype=np.float32),
@@ -292,8 +301,8 @@ def rasterise(town: Town, metres_per_pixel: float) -> Layers:
         ..., None
     ]
     return Layers(
-        west=-half,
-        north=half,
+        west=window[0],
+        north=window[3],
         metres_per_pixel=metres_per_pixel,
         height=canvas.height,
         ids=canvas.ids,

@@ -47,11 +47,26 @@ class Scene:
     """
 
     def __init__(
-        self, town: Town, metres_per_pixel: float = BASE_METRES_PER_PIXEL, *, use_numba: bool | None = None
+        self,
+        town: Town,
+        metres_per_pixel: float = BASE_METRES_PER_PIXEL,
+        *,
+        window: tuple[float, float, float, float] | None = None,
+        use_numba: bool | None = None,
     ) -> None:
-        """Rasterise a town; `use_numba` False forces the numpy path, None takes what is there."""
+        """Rasterise a town.
+
+        Args:
+            town: the geometry.
+            metres_per_pixel: resolution of the rasters.
+            window: west, south, east, north in town metres, to rasterise only a part.
+            use_numba: False forces the numpy path, None takes what is there.
+
+        Raises:
+            ImportError: numba was asked for and is not installed.
+        """
         self.town = town
-        self.layers = rasterise(town, metres_per_pixel)
+        self.layers = rasterise(town, metres_per_pixel, window)
         self._tallest = float(self.layers.height.max()) + 0.01
         fast = kernels.compiled() if use_numba is None or use_numba else None
         if use_numba and fast is None:
@@ -182,6 +197,8 @@ class Scene:
         eye_m: float | FloatArray = 1.7,
         variation: np.random.Generator | None = None,
         steps: FloatArray = TRAINING_MARCH,
+        detail: float = 0.0,
+        sky: FloatArray | None = None,
     ) -> Images:
         """Equirectangular views all around, in a band about the horizon.
 
@@ -197,6 +214,8 @@ class Scene:
             eye_m: metres above the ground, one or (n,).
             variation: draws light and camera per view; None for plain ones.
             steps: what `march` returns; the default is what the demo model is trained on.
+            detail: 0 for training views; for photos, leaf cells per metre (see `kernels`).
+            sky: (height, width), 0 horizon … 1 zenith colour, below 0 cloud; None for a gradient.
 
         Returns:
             uint8 (n, height, width, 3).
@@ -214,6 +233,8 @@ class Scene:
             eye_m,
             variation,
             steps,
+            detail,
+            sky,
         )
 
     def _render(
@@ -226,6 +247,8 @@ class Scene:
         eye_m: float | FloatArray,
         rng: np.random.Generator | None,
         steps: FloatArray,
+        detail: float,
+        sky: FloatArray | None,
     ) -> Images:
         """Render columns at given azimuths with rows at given elevations (degrees, falling)."""
         positions = np.ascontiguousarray(positions_xy, dtype=np.float64)
@@ -233,6 +256,8 @@ class Scene:
         params, seeds = self._params(len(positions), rng)
         out: Any = np.empty((len(positions), len(elevations), sines.shape[1], 3), dtype=np.uint8)
         layers = self.layers
+        if sky is None:
+            sky = np.repeat(np.clip(elevations / 60.0, 0.0, 1.0)[:, None], sines.shape[1], axis=1)
         self._columns(
             layers.west,
             layers.north,
@@ -249,8 +274,9 @@ class Scene:
             np.ascontiguousarray(cosines),
             stretch,
             np.tan(np.radians(elevations)),
-            np.clip(elevations / 60.0, 0.0, 1.0),
+            sky,
             steps,
+            detail,
             params,
             seeds,
             out,
@@ -269,6 +295,8 @@ class Scene:
         eye_m: float = 1.7,
         variation: np.random.Generator | None = None,
         steps: FloatArray = TRAINING_MARCH,
+        detail: float = 0.0,
+        sky: FloatArray | None = None,
     ) -> Images:
         """A rectilinear photo.
 
@@ -282,6 +310,8 @@ class Scene:
             eye_m: metres above the ground.
             variation: draws light and camera; None for a plain view.
             steps: what `march` returns.
+            detail: see `panoramas`.
+            sky: see `panoramas`.
 
         Returns:
             uint8 (height, width, 3).
@@ -300,5 +330,7 @@ class Scene:
             eye_m,
             variation,
             steps,
+            detail,
+            sky,
         )
         return np.asarray(views[0], dtype=np.uint8)

@@ -52,6 +52,24 @@ def finish(
     return np.clip(value, 0.0, 255.0).astype(np.uint8)
 
 
+def _details(
+    value: Any, about: Any, z: Any, along: Any, axis: Any, bay: Any, storey: Any, thing: Any
+) -> npt.NDArray[np.float64]:
+    """Window frames, doors and grain on walls (n, 3) of photos."""
+    aside = np.abs(bay - 0.5) * about[:, SPACING]
+    opening = 0.5 * about[:, SHARE] * about[:, SPACING]
+    over, tall = np.abs(storey - 0.55) * about[:, FLOOR], 0.25 * about[:, FLOOR]
+    below = z < about[:, EAVE]
+    jamb = below & (np.abs(aside - opening) < 0.05) & (over < tall + 0.05)
+    value = np.where(jamb[:, None], 0.25 * value + 170.0, value)
+    sill = below & (aside < opening) & (np.abs(over - tall) < 0.05)
+    value = np.where(sill[:, None], 0.25 * value + 170.0, value)
+    door = (axis == 1.0) & (z < 2.2) & (aside < 0.55)
+    value = np.where(door[:, None], 0.42 * about[:, LOWER : LOWER + 3], value)
+    cell = np.trunc(z * 6.0).astype(np.int64) * 4096 + np.trunc(along * 6.0).astype(np.int64)
+    return np.asarray(value + 4.0 * hash_noise(thing, cell)[:, None])
+
+
 def _one_view(
     west: float,
     north: float,
@@ -69,6 +87,7 @@ def _one_view(
     tangents: Any,
     sky: Any,
     distances: Any,
+    detail: float,
     params: Any,
     seed: int,
     out: Any,
@@ -110,9 +129,14 @@ def _one_view(
             at = np.nonzero(hit)
             c = at[1]
             light = 0.7 + 0.3 * (z[at] - base[c]) / (own[c] - base[c])
-            leaf = 15.0 * hash_noise(
-                thing[c], np.trunc(z[at] * 2.0).astype(np.int64) * 64 + col[c] + row[c] * 7
-            )
+            cell = np.trunc(z[at] * (detail if detail > 0.0 else 2.0)).astype(np.int64) * 64
+            leaf = hash_noise(thing[c], cell + col[c] + row[c] * 7)
+            if detail > 0.0:
+                clump = np.trunc(z[at] * 1.6).astype(np.int64) * 64 + np.floor(x[c] * 1.6).astype(np.int64)
+                clump = clump + np.floor(y[c] * 1.6).astype(np.int64) * 7
+                leaf = 12.0 * leaf + 13.0 * hash_noise(thing[c], clump & 0xFFFFFF)
+            else:
+                leaf = 15.0 * leaf
             value = about[c, WALL : WALL + 3] * light[:, None] + leaf[:, None]
             colour[at] = value + (horizon - value) * haze
             filled |= hit
@@ -134,7 +158,8 @@ def _one_view(
             gable = first & ends & (own_row[:, GABLE] > 0.0)
             wall_top = np.where(gable, top[c], own_row[:, EAVE])
             bay = along / np.where(building, own_row[:, SPACING], 1.0)
-            bay = bay - np.floor(bay)
+            axis = np.floor(bay)
+            bay = bay - axis
             margin = 0.5 - 0.5 * own_row[:, SHARE]
             glass = WINDOW_FADE / distance if distance > WINDOW_FADE else 1.0
             storey = zs / np.where(building, own_row[:, FLOOR], 1.0)
@@ -151,6 +176,8 @@ def _one_view(
             value = np.where(
                 window[:, None], value + (own_row[:, WINDOW : WINDOW + 3] - value) * glass, value
             )
+            if detail > 0.0:
+                value = _details(value, own_row, zs, along, axis, bay, storey, thing[c])
             value = value * own_row[np.arange(len(c)), SHADE + face][:, None]
             value = np.where((zs < wall_top)[:, None], value, aerial[row[c], col[c]].astype(np.float64))
             bark = (kind[c] == 2.0) & (zs > 0.0)
@@ -163,7 +190,7 @@ def _one_view(
         closed |= reached
         previous = np.where(alive, thing, previous)
     zenith = params[ZENITH : ZENITH + 3]
-    open_sky = horizon + (zenith - horizon) * sky[:, None, None]
+    open_sky = horizon + (zenith - horizon) * sky[..., None]
     colour = np.where(filled[..., None], colour, open_sky)
     index = np.arange(lines * columns, dtype=np.int64).reshape(lines, columns, 1)
     out[:] = finish(colour, hash_noise(seed, index), params)
@@ -187,6 +214,7 @@ def render_columns(
     tangents: Any,
     sky: Any,
     distances: Any,
+    detail: float,
     params: Any,
     seeds: Any,
     out: Any,
@@ -210,6 +238,7 @@ def render_columns(
             tangents,
             sky,
             distances,
+            detail,
             params[view],
             seeds[view],
             out[view],
