@@ -87,7 +87,8 @@ def packages(libraries: Sequence[str], release: dict[str, str] | None = None) ->
 
 def command(libraries: Sequence[str]) -> str:
     """What a person types to get these libraries."""
-    return "sudo apt-get update && sudo apt-get install -y " + shlex.join(packages(libraries))
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get update && {sudo}apt-get install -y {shlex.join(packages(libraries))}"
 
 
 def explain(libraries: Sequence[str]) -> str:
