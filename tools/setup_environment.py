@@ -105,7 +105,8 @@ def _system_libraries() -> None:
     if not wanted:
         return
     tried = VENV / "system-libraries-tried"
-    if not (tried.is_file() and tried.read_text("utf-8").split() == list(wanted)):
+    before = tried.read_text("utf-8").split() if tried.is_file() else []
+    if before != list(wanted) and system_libraries.may_install():
         system_libraries.install(wanted)
         wanted = system_libraries.missing()
         tried.write_text("\n".join(wanted), "utf-8")

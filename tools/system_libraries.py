@@ -101,8 +101,13 @@ def explain(libraries: Sequence[str]) -> str:
     return f"The window needs system libraries that are not here ({shown}). To get them:\n    {remedy}"
 
 
+def may_install() -> bool:
+    """Whether there is an apt-get and it needs no password here."""
+    return shutil.which("apt-get") is not None and _privilege() is not None
+
+
 def install(libraries: Sequence[str]) -> bool:
-    """Install with apt-get where that needs no password; False where it may not or does not work."""
+    """Install with apt-get; False where it may not or does not work (its own message is printed then)."""
     prefix = _privilege()
     if prefix is None or shutil.which("apt-get") is None:
         return False
