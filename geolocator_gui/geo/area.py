@@ -1,0 +1,147 @@
+"""Areas: the polygons that an index is built of, from a file, a box, a circle or an imagery's extent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon, box, mapping
+from shapely.geometry.polygon import orient
+
+from geolocator_gui.errors import AreaError
+from geolocator_gui.geo.outlines import normalise, polygon_parts, unwrapped
+from geolocator_gui.geo.projection import MAX_LATITUDE, geod
+from geolocator_gui.records import BoundingBox, ImageryInfo
+
+
+@dataclass(frozen=True)
+class Area:
+    """Polygons on the ground.
+
+    Attributes:
+        name: For people.
+        geometry: Valid (Multi)Polygon in EPSG:4326, cut at the antimeridian.
+        notes: In words what was done to the outline when it was read.
+        whole_chips: Chips must lie inside with their whole square (an imagery's extent); else with their
+            centre (an area that somebody drew).
+    """
+
+    name: str
+    geometry: Polygon | MultiPolygon
+    notes: tuple[str, ...] = ()
+    whole_chips: bool = False
+
+    @cached_property
+    def unwrapped(self) -> Polygon | MultiPolygon:
+        """The geometry with longitudes that run on beyond 180 where it crosses the antimeridian."""
+        return unwrapped(self.geometry)
+
+    @cached_property
+    def km2(self) -> float:
+        """Square kilometres on the ellipsoid."""
+        metres = [
+            abs(geod().geometry_area_perimeter(orient(part))[0]) for part in polygon_parts(self.geometry)
+        ]
+        return float(sum(metres)) / 1e6
+
+    @property
+    def bounds(self) -> BoundingBox:
+        """Extent in degrees; west > east where the area crosses the antimeridian."""
+        west, south, east, north = self.unwrapped.bounds
+        return BoundingBox(west, south, east - 360.0 if east > 180.0 else east, north)
+
+    @cached_property
+    def size_m(self) -> tuple[float, float]:
+        """Width (along the middle latitude) and height of the extent, ground metres."""
+        west, south, east, north = self.unwrapped.bounds
+        radius = geod().a
+        width = float(np.radians(east - west) * radius * np.cos(np.radians((south + north) / 2)))
+        return width, float(np.radians(north - south) * radius)
+
+    def contains(self, lon: float, lat: float) -> bool:
+        """Whether a position lies inside or on the edge."""
+        return bool(shapely.intersects_xy(self.geometry, lon, lat))
+
+    def to_geojson(self) -> dict[str, Any]:
+        """A GeoJSON Feature (RFC 7946)."""
+        parts = [orient(part) for part in polygon_parts(self.geometry)]
+        geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
+        return {"type": "Feature", "properties": {"name": self.name}, "geometry": mapping(geometry)}
+
+    def write_geojson(self, path: Path) -> None:
+        """Write a GeoJSON file that `read_area` reads back."""
+        collection = {"type": "FeatureCollection", "features": [self.to_geojson()]}
+        path.write_text(json.dumps(collection) + "\n", "utf-8")
+
+
+def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name: str = "box") -> Area:
+    """A box in degrees; `west > east` crosses the antimeridian.
+
+    Raises:
+        AreaError: The box is empty, swapped or beyond the limit of Web-Mercator.
+    """
+    west, south, east, north = (float(value) for value in bounds)
+    if not all(np.isfinite((west, south, east, north))):
+        raise AreaError("the box holds values that are not numbers", hint="Give W,S,E,N in degrees.")
+    if south >= north or west == east:
+        raise AreaError(
+            f"the box {west},{south},{east},{north} is empty",
+            hint="Give west, south, east, north in degrees, in this order.",
+        )
+    if west > east:
+        east += 360.0
+    geometry, notes = normalise([box(west, south, east, north)])
+    return Area(name, geometry, notes)
+
+
+def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "circle") -> Area:
+    """A circle of `radius_m` geodesic metres as a polygon of 128 corners.
+
+    Raises:
+        AreaError: The radius is not positive, or the circle reaches beyond the limit of Web-Mercator.
+    """
+    if not np.isfinite([lon, lat, radius_m]).all() or radius_m <= 0:
+        raise AreaError(f"a circle of {radius_m} m has no extent", hint="Give a radius above 0 metres.")
+    if abs(lat) > 90:
+        raise AreaError(
+            f"a latitude of {lat} does not exist", hint="Write the longitude first, then the latitude."
+        )
+    reach = abs(lat) + np.degrees(radius_m / geod().b)
+    if reach > MAX_LATITUDE or radius_m > 5e6:
+        raise AreaError(
+            f"the circle reaches latitude {reach:.2f}",
+            hint=f"Web-Mercator imagery ends at {MAX_LATITUDE:.2f} degrees: take a smaller circle.",
+        )
+    azimuths = np.linspace(0.0, 360.0, 128, endpoint=False)
+    ones = np.ones_like(azimuths)
+    lons, lats, _ = geod().fwd(lon * ones, lat * ones, azimuths, radius_m * ones)
+    lons = lon + (np.asarray(lons) - lon + 180.0) % 360.0 - 180.0
+    geometry, notes = normalise([Polygon(np.column_stack([lons, lats]))])
+    return Area(name, geometry, notes)
+
+
+def area_of_imagery(info: ImageryInfo) -> Area:
+    """The extent of an imagery source; its chips lie inside with their whole square."""
+    west, south, east, north = info.bounds
+    held = BoundingBox(west, max(south, -MAX_LATITUDE), east, min(north, MAX_LATITUDE))
+    area = area_from_bbox(held, name=info.name)
+    return Area(area.name, area.geometry, area.notes, whole_chips=True)
+
+
+def read_area(path: Path | str) -> Area:
+    """Read an area file, by its content and name: GeoJSON, KML, KMZ, GPX, Shapefile, GeoPackage.
+
+    Raises:
+        AreaError: The file is missing, not an area, hostile, empty, or lies where it cannot be used.
+    """
+    from geolocator_gui.geo.area_files import read_outlines
+
+    path = Path(path)
+    polygons, found = read_outlines(path)
+    geometry, notes = normalise(polygons, path=path)
+    return Area(path.stem, geometry, (*found, *notes))
