@@ -115,10 +115,8 @@ def _from_mgrs(zone: int, band: str, square: str, digits: str) -> LonLat | None:
     base = ((row - (5 if zone % 2 == 0 else 0)) % 20) * 100_000 + inside
     lowest = -80 + 8 * _BANDS.index(band)
     middle = lowest + (6 if band == "X" else 4)
-    for cycle in range(5):  # the row letters repeat every 2 000 km; the band says which one is meant
+    for cycle in range(6):  # the row letters repeat every 2 000 km; the band says which one is meant
         northing = base + cycle * 2_000_000
-        if northing > 10_000_000:
-            break
         found = from_utm(Utm(zone, band, easting, northing))
         if abs(found.lat - middle) < (7.0 if band == "X" else 5.0):
             return found

@@ -1,0 +1,124 @@
+"""Imagery sources that are open for the window: one per name, a clone per thread, closed together."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geolocator_gui.errors import ImageryError
+from geolocator_gui.records import BoundingBox, ImageryInfo
+
+if TYPE_CHECKING:
+    from geolocator_gui.geo.imagery.base import ImagerySource, Patch
+
+EARTH = 6378137.0
+_HALF = math.pi * EARTH
+_TILES_KEPT = 768
+
+
+class ImageryPool:
+    """Opens sources when they are first asked for; every method may be called from any thread but the GUI's."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first: dict[str, ImagerySource] = {}
+        self._wanted: dict[str, str] = {}
+        self._clones: dict[tuple[str, int], ImagerySource] = {}
+        self._tiles: OrderedDict[tuple[str, int, int, int, int], tuple[str, bytes]] = OrderedDict()
+
+    def add(self, key: str, source: str) -> None:
+        """Name a source; nothing is opened yet."""
+        with self._lock:
+            self._wanted[key] = source
+
+    def info(self, key: str) -> ImageryInfo:
+        """Facts of a source; raises `ImageryError` when it cannot be opened."""
+        return self._open(key).info
+
+    def read(self, key: str, bounds: tuple[float, float, float, float], width: int, height: int) -> Patch:
+        """Pixels of a rectangle in EPSG:3857 metres; raises `ImageryError`."""
+        return self._clone(key).read(bounds, width, height)
+
+    def chip(self, key: str, bounds: BoundingBox, side_px: int) -> NDArray[np.uint8]:
+        """A chip's picture, RGB uint8 (side_px, side_px, 3), as it is embedded; raises `ImageryError`."""
+        west, south = mercator(bounds.west, bounds.south)
+        east, north = mercator(bounds.east if bounds.east > bounds.west else bounds.east + 360, bounds.north)
+        return self.read(key, (west, south, east, north), side_px, side_px).pixels
+
+    def tile(self, key: str, zoom: int, x: int, y: int, side_px: int = 256) -> tuple[str, bytes]:
+        """A map tile as (mime type, bytes): JPEG where it is full, PNG with holes where it is not.
+
+        Raises:
+            ImageryError: The source cannot be read or there is no such source.
+        """
+        name = (key, zoom, x, y, side_px)
+        with self._lock:
+            if (kept := self._tiles.get(name)) is not None:
+                self._tiles.move_to_end(name)
+                return kept
+        side = 2 * _HALF / 2**zoom
+        west, north = -_HALF + x * side, _HALF - y * side
+        patch = self.read(key, (west, north - side, west + side, north), side_px, side_px)
+        encoded = encode(patch.pixels, patch.valid)
+        with self._lock:
+            self._tiles[name] = encoded
+            while len(self._tiles) > _TILES_KEPT:
+                self._tiles.popitem(last=False)
+        return encoded
+
+    def close(self) -> None:
+        """Let go of every file."""
+        with self._lock:
+            for source in [*self._clones.values(), *self._first.values()]:
+                source.close()
+            self._clones.clear()
+            self._first.clear()
+            self._tiles.clear()
+
+    def _open(self, key: str) -> ImagerySource:
+        with self._lock:
+            if key in self._first:
+                return self._first[key]
+            if key not in self._wanted:
+                raise ImageryError(f"there is no imagery named {key!r}", hint="Add it on the Area page.")
+            from geolocator_gui.geo.imagery import open_imagery
+
+            source = open_imagery(self._wanted[key])
+            self._first[key] = source
+            return source
+
+    def _clone(self, key: str) -> ImagerySource:
+        name = (key, threading.get_ident())
+        with self._lock:
+            if name in self._clones:
+                return self._clones[name]
+        source = self._open(key).clone()
+        with self._lock:
+            self._clones[name] = source
+        return source
+
+
+def mercator(lon: float, lat: float) -> tuple[float, float]:
+    """EPSG:3857 metres of one position."""
+    limited = max(-85.05112878, min(85.05112878, lat))
+    return math.radians(lon) * EARTH, math.asinh(math.tan(math.radians(limited))) * EARTH
+
+
+def encode(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> tuple[str, bytes]:
+    """Pixels as (mime type, bytes)."""
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    if valid.all():
+        Image.fromarray(pixels).save(out, "JPEG", quality=88)
+        return "image/jpeg", out.getvalue()
+    alpha = (valid * np.uint8(255))[..., None]
+    Image.fromarray(np.concatenate([pixels, alpha], axis=-1)).save(out, "PNG", compress_level=1)
+    return "image/png", out.getvalue()

@@ -1,0 +1,153 @@
+"""Runs as rows for the Runs page and the status bar; plain data without Qt.
+
+`RunTail` follows one run folder and remembers where it stopped reading, so that following a run of a million
+events costs no more than its news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from geolocator_gui.errors import ConfigError
+from geolocator_gui.events import Metric, Note, Outcome, Progress
+from geolocator_gui.gui import wording
+from geolocator_gui.runs import RunFolder, RunState
+from geolocator_gui.workspace import Workspace
+
+_VERBS = {"index": "Index", "mine": "Mining", "train": "Training", "evaluate": "Evaluation"}
+ALIVE: tuple[RunState, ...] = ("waiting", "running")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run.
+
+    Attributes:
+        thing: Folder of what it makes.
+        verb: As on the command line.
+        state: Where it stands.
+        progress: The last one.
+        started: Unix seconds of this sitting's start.
+        updated: Unix seconds of the last event.
+        message: Why it stopped or failed.
+        hint: What to do next.
+        warnings: Sentences for the user.
+        metric: The last metrics.
+        stopping: A stop was asked for and not yet obeyed.
+    """
+
+    thing: Path
+    verb: str
+    state: RunState
+    progress: Progress | None = None
+    started: float | None = None
+    updated: float | None = None
+    message: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+    metric: Metric | None = None
+    stopping: bool = False
+
+    @property
+    def title(self) -> str:
+        """`Index centre`."""
+        return f"{_VERBS.get(self.verb, self.verb.capitalize())} {self.thing.name}"
+
+    @property
+    def fraction(self) -> float | None:
+        """0..1, None while unknown."""
+        if self.progress is None or not self.progress.total:
+            return None
+        return min(1.0, self.progress.done / self.progress.total)
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the same verb can take it up again."""
+        return self.state in ("stopped", "failed", "interrupted")
+
+    def line(self) -> str:
+        """What it does, or how it ended."""
+        if self.state == "finished":
+            took = (self.updated or 0) - (self.started or self.updated or 0)
+            return f"finished · took {wording.duration(max(took, 0))} · {wording.ago(self.updated)}"
+        if self.state == "failed":
+            return self.message or "failed"
+        if self.state == "stopped":
+            return "stopped" + self._how_far(" at ")
+        if self.state == "interrupted":
+            return "its process ended without a word" + self._how_far(" at ")
+        if self.stopping:
+            return "stopping after this step…"
+        if self.progress is None:
+            return "starting…"
+        p = self.progress
+        if p.total is None:
+            return f"{p.what} · {wording.count(p.done)} {p.unit}".rstrip()
+        parts = [p.what, f"{wording.count(p.done)} of {wording.count(p.total)} {p.unit}".rstrip()]
+        return " · ".join([*parts, *([wording.left(p.seconds_left)] if p.seconds_left else [])])
+
+    def short(self) -> str:
+        """For the status bar: `indexing centre 42 % · 3 min left`."""
+        verb = {"index": "indexing", "mine": "mining", "train": "training", "evaluate": "evaluating"}
+        parts = f"{verb.get(self.verb, self.verb)} {self.thing.name}"
+        if self.stopping:
+            return f"{parts} · stopping"
+        if self.fraction is not None:
+            parts += f" {self.fraction * 100:.0f} %"
+        seconds = self.progress.seconds_left if self.progress else None
+        return f"{parts} · {wording.left(seconds)}" if seconds else parts
+
+    def _how_far(self, joint: str) -> str:
+        return "" if self.fraction is None else f"{joint}{self.fraction * 100:.0f} %"
+
+
+class RunTail:
+    """Follows one run folder. Reads files, so it is called off the GUI thread."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self._offset = 0
+        self.row = RunRow(run.thing, "", "waiting")
+
+    def read(self) -> RunRow:
+        """The row as it is now."""
+        if not self.row.verb:
+            try:
+                self.row = replace(self.row, verb=self.run.verb())
+            except ConfigError as error:
+                self.row = replace(self.row, state="failed", message=error.what, hint=error.hint)
+                return self.row
+        row = self.row
+        events, self._offset = self.run.events(self._offset)
+        for when, event in events:
+            row = _after(row, when, event)
+        if row.state == "running" and not self.run.is_locked():
+            row = replace(row, state="interrupted", hint="What was done is kept: continue it.")
+        elif row.state == "interrupted" and self.run.is_locked():
+            row = replace(row, state="running")
+        self.row = replace(row, stopping=row.state == "running" and self.run.stop_requested())
+        return self.row
+
+
+def _after(row: RunRow, when: float, event: object) -> RunRow:
+    row = replace(row, updated=when)
+    if isinstance(event, Progress):
+        return replace(row, progress=event)
+    if isinstance(event, Metric):
+        return replace(row, metric=event)
+    if isinstance(event, Note) and event.level == "warning":
+        return replace(row, warnings=(*row.warnings[-9:], event.text))
+    if isinstance(event, Outcome):
+        row = replace(row, state=event.state, message=event.message, hint=event.hint)
+        if event.state == "running":
+            return replace(row, started=when, warnings=(), progress=None)
+    return row
+
+
+def find_runs(workspace: Workspace) -> Iterator[RunFolder]:
+    """Every run folder of a workspace."""
+    for parent in (workspace.indexes, workspace.mining, workspace.training):
+        for config in parent.glob("*/run/config.toml"):
+            yield RunFolder(config.parent.parent)

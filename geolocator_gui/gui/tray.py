@@ -1,0 +1,238 @@
+"""The photos of a workspace and what is known of each; plain data without Qt.
+
+A tray is a list of frozen cards in the order they came. What changes is replaced, so that a view can hold a
+card without seeing it change under it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from geolocator_gui.configs import LocaliseConfig
+from geolocator_gui.errors import ConfigError
+from geolocator_gui.gui import wording
+from geolocator_gui.gui.answers import facts_from, localisation_from
+from geolocator_gui.records import Localisation, Match, PhotoFacts, PhotoMode
+from geolocator_gui.workspace import write_atomically
+
+PhotoState = Literal["new", "queued", "locating", "located", "failed"]
+MODES: tuple[PhotoMode, ...] = ("panorama", "perspective", "drone")
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class PhotoCard:
+    """One photo.
+
+    Attributes:
+        key: Names the card for as long as the workspace is open.
+        path: The user's file.
+        state: What is happening with it.
+        facts: What the file says of itself, None until it was read.
+        mode: How the user wants it placed, None for the guess.
+        heading: Degrees, given by the user; None for the file's own or a sweep.
+        fov: Degrees, given by the user; None for the file's own.
+        answer: The last answer.
+        index: Name of the index that answered.
+        error: Why there is no answer.
+        hint: What to do about it.
+    """
+
+    key: int
+    path: Path
+    state: PhotoState = "new"
+    facts: PhotoFacts | None = None
+    mode: PhotoMode | None = None
+    heading: float | None = None
+    fov: float | None = None
+    answer: Localisation | None = None
+    index: str = ""
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def guessed_mode(self) -> PhotoMode | None:
+        """The mode in use: the user's, the answer's, or what the file suggests."""
+        if self.mode is not None:
+            return self.mode
+        if self.answer is not None and self.answer.mode is not None:
+            return self.answer.mode
+        if self.facts is None:
+            return None
+        return "panorama" if self.facts.is_panorama else "perspective"
+
+    @property
+    def best(self) -> Match | None:
+        """The first match."""
+        return self.answer.matches[0] if self.answer is not None and self.answer.matches else None
+
+    def options(self, base: LocaliseConfig) -> LocaliseConfig:
+        """How to localise this photo: what is set for all, and what is set on this card."""
+        own = {"mode": self.mode, "heading": self.heading, "fov": self.fov}
+        return base.model_copy(update={key: value for key, value in own.items() if value is not None})
+
+    def line(self) -> str:
+        """The second line of the card: what it is, or what happens to it, or why it failed."""
+        if self.state == "failed":
+            return self.error
+        if self.state == "locating":
+            return "locating…"
+        if self.state == "queued":
+            return "queued"
+        mode = self.guessed_mode
+        if mode is None:
+            return "reading…" if self.facts is None else ""
+        parts = [{"panorama": "panorama", "perspective": "photo", "drone": "from above"}[mode]]
+        facts = self.facts
+        fov = self.fov or (facts.horizontal_fov if facts else None)
+        if mode == "perspective" and fov:
+            parts[0] = f"photo {fov:.0f}°"
+        heading = self.heading if self.heading is not None else (facts.heading if facts else None)
+        if heading is not None:
+            parts.append(f"heading {heading % 360:.0f}°")
+        elif self.best is not None and self.best.heading is not None:
+            parts.append(f"heading about {self.best.heading % 360:.0f}°")
+        elif mode != "drone":
+            parts.append("no heading")
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Cards that were taken out, with their places, for undo."""
+
+    cards: tuple[tuple[int, PhotoCard], ...]
+
+
+class Tray:
+    """The list of cards."""
+
+    def __init__(self) -> None:
+        self._cards: list[PhotoCard] = []
+        self._rows: dict[int, int] = {}
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+    def __iter__(self) -> Iterator[PhotoCard]:
+        return iter(list(self._cards))
+
+    def at(self, row: int) -> PhotoCard:
+        """The card of a row."""
+        return self._cards[row]
+
+    def row(self, key: int) -> int | None:
+        """The row of a card, None when it is gone."""
+        return self._rows.get(key)
+
+    def get(self, key: int) -> PhotoCard | None:
+        """A card by its key, None when it is gone."""
+        row = self._rows.get(key)
+        return None if row is None else self._cards[row]
+
+    def add(self, paths: Iterable[Path]) -> list[PhotoCard]:
+        """New cards at the end; a file that is already in the tray is not added twice."""
+        known = {card.path for card in self._cards}
+        fresh = []
+        for path in paths:
+            if path in known:
+                continue
+            known.add(path)
+            fresh.append(PhotoCard(self._next, path))
+            self._next += 1
+        self._cards += fresh
+        self._number()
+        return fresh
+
+    def change(self, key: int, **fields: Any) -> PhotoCard | None:
+        """Replace fields of a card; None when it is gone."""
+        row = self._rows.get(key)
+        if row is None:
+            return None
+        self._cards[row] = replace(self._cards[row], **fields)
+        return self._cards[row]
+
+    def remove(self, keys: Iterable[int]) -> Removed:
+        """Take cards out."""
+        gone = set(keys)
+        removed = tuple((row, card) for row, card in enumerate(self._cards) if card.key in gone)
+        self._cards = [card for card in self._cards if card.key not in gone]
+        self._number()
+        return Removed(removed)
+
+    def restore(self, removed: Removed) -> None:
+        """Put cards back where they were."""
+        for row, card in removed.cards:
+            self._cards.insert(min(row, len(self._cards)), card)
+        self._number()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._cards.clear()
+        self._number()
+
+    def located(self) -> list[Localisation]:
+        """Every answer that holds matches."""
+        return [card.answer for card in self._cards if card.answer is not None and card.answer.matches]
+
+    def busy(self) -> int:
+        """How many wait or are being located."""
+        return sum(card.state in ("queued", "locating") for card in self._cards)
+
+    def _number(self) -> None:
+        self._rows = {card.key: row for row, card in enumerate(self._cards)}
+
+
+def summary(tray: Tray, index: str = "", chips: int = 0, top: int = 5) -> str:
+    """The line above the list: `6 of 24 located · 1 024 chips, chance 1 in 205`."""
+    located = len(tray.located())
+    parts = [f"{wording.count(located)} of {wording.counted(len(tray), 'photo')} located"]
+    if chips:
+        parts.append(f"{index}, {wording.counted(chips, 'chip')}")
+        if chips > top:
+            parts.append(f"top {top} by chance: 1 in {wording.count(round(chips / top))}")
+    return " · ".join(parts)
+
+
+def save(tray: Tray, file: Path) -> None:
+    """Write the tray (references and answers, never pixels)."""
+    rows = [
+        {
+            **asdict(card),
+            "path": str(card.path),
+            "state": "new" if card.state in ("queued", "locating") else card.state,
+        }
+        for card in tray
+    ]
+    write_atomically(file, json.dumps({"schema": SCHEMA, "photos": rows}))
+
+
+def load(file: Path) -> Sequence[dict[str, Any]]:
+    """Rows of a saved tray as fields of `PhotoCard` without its key; raises `ConfigError`."""
+    if not file.exists():
+        return []
+    try:
+        document = json.loads(file.read_text("utf-8"))
+        if document["schema"] != SCHEMA:
+            raise ConfigError("the list of photos was written by another version", path=file)
+        return [_row(row) for row in document["photos"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the list of photos cannot be read ({error})", path=file, hint="Drop the photos again."
+        ) from error
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    row.pop("key", None)
+    answer = row.get("answer")
+    return {
+        **row,
+        "path": Path(row["path"]),
+        "facts": facts_from(row.get("facts")),
+        "answer": None if answer is None else localisation_from(answer),
+    }
