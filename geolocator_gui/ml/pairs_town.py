@@ -1,0 +1,179 @@
+"""Pairs from generated towns, rendered while training runs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geolocator_gui.ml.pairs import Batch, Pixels
+from geolocator_gui.ml.sampling import spaced_positions
+from geolocator_gui.ml.train_config import TownPairsConfig
+from geolocator_gui.town.geometry import generate_town
+from geolocator_gui.town.scene import Scene
+
+_POSITIONS = 20_000  # candidates per town; about one on every second square metre of street
+
+
+@dataclass(frozen=True)
+class TrainingTown:
+    """A town ready for drawing pairs.
+
+    Attributes:
+        scene: What renders it.
+        positions: Where cameras may stand, float64 (n, 2) metres.
+    """
+
+    scene: Scene
+    positions: NDArray[np.float64]
+
+
+def is_reserved(xy: NDArray[np.float64], reserve_m: float, margin_m: float = 0.0) -> NDArray[np.bool_]:
+    """Whether positions (n, 2) lie in the squares that are kept from training, one in four.
+
+    Args:
+        xy: Metres.
+        reserve_m: Side of a square.
+        margin_m: How far inside the square; negative counts a strip outside of it too.
+    """
+    inside = (xy / (2 * reserve_m)) % 1.0 * 2 * reserve_m  # 0 … 2·reserve: the first half is reserved
+    low = (inside >= margin_m) & (inside <= reserve_m - margin_m)
+    if margin_m < 0:
+        low |= inside >= 2 * reserve_m + margin_m
+    return np.asarray(low.all(axis=1))
+
+
+def make_town(seed: int, size_m: float, reserve_m: float | None) -> TrainingTown:
+    """A town and its camera positions; with `reserve_m` without the reserved squares and 5 m around them."""
+    scene = Scene(generate_town(seed, size_m=size_m))
+    positions = scene.street_positions(_POSITIONS, np.random.default_rng([seed, 77]))
+    if reserve_m is not None:
+        positions = positions[~is_reserved(positions, reserve_m, -5.0)]
+    return TrainingTown(scene, positions)
+
+
+class TownPairs:
+    """A feed of rendered pairs: batch `step` is a function of the configuration and the step alone."""
+
+    def __init__(self, config: TownPairsConfig, *, batch_size: int, steps: int, seed: int) -> None:
+        self.config = config
+        self._batch_size, self._steps, self._seed = batch_size, steps, seed
+        self._lock = threading.Lock()
+        self._maker = ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
+        )
+        self._towns: dict[int, Future[TrainingTown]] = {}
+
+    def close(self) -> None:
+        """Stop making towns."""
+        self._maker.shutdown(wait=False, cancel_futures=True)
+
+    def batch(self, step: int) -> Batch:
+        """The pairs of a step."""
+        config = self.config
+        rng = np.random.default_rng([self._seed, 3, step])
+        known = min(config.towns, config.start_with + step // config.steps_per_town)
+        for index in range(min(config.towns, known + 2)):
+            self._request(config.first_seed + index)
+        seeds = config.first_seed + rng.choice(known, min(known, config.towns_per_batch), replace=False)
+        if config.shipped_seed is not None and rng.random() < config.shipped_share:
+            seeds[0] = config.shipped_seed
+        rise = (step / self._steps - config.local_from) / max(1e-6, 1.0 - config.local_from)
+        local = config.local_share * min(1.0, max(0.0, 2.0 * rise))
+        shares = np.array_split(np.arange(self._batch_size), len(seeds))
+        parts = [
+            self._render(
+                self._town(int(seed)),
+                len(share),
+                config.local_radius_m if rng.random() < local else None,
+                rng,
+            )
+            for seed, share in zip(seeds, shares, strict=True)
+        ]
+        ground = np.concatenate([part.ground for part in parts])
+        satellite = np.concatenate([part.satellite for part in parts])
+        return augment(Batch(ground, satellite), config, rng)
+
+    def _request(self, seed: int) -> Future[TrainingTown]:
+        with self._lock:
+            if seed not in self._towns:
+                reserve = self.config.reserve_m if seed == self.config.shipped_seed else None
+                self._towns[seed] = self._maker.submit(make_town, seed, self.config.size_m, reserve)
+            return self._towns[seed]
+
+    def _town(self, seed: int) -> TrainingTown:
+        return self._request(seed).result()
+
+    def _render(
+        self, town: TrainingTown, count: int, radius_m: float | None, rng: np.random.Generator
+    ) -> Batch:
+        config = self.config
+        positions = spaced_positions(town.positions, count, config.gap_m, rng, radius_m=radius_m)
+        return render_pairs(town.scene, positions, rng, config, headings=rng.uniform(0.0, 360.0, count))
+
+
+def render_pairs(
+    scene: Scene,
+    positions: NDArray[np.float64],
+    rng: np.random.Generator,
+    config: TownPairsConfig,
+    *,
+    headings: NDArray[np.float64],
+    offset_m: float | None = None,
+) -> Batch:
+    """Chip and panorama of camera positions (n, 2), both seen along the headings (n,) in degrees."""
+    count = len(positions)
+    reach = config.offset_m if offset_m is None else offset_m
+    centres = positions + rng.uniform(-reach, reach, (count, 2))
+    satellite = scene.chips(centres, headings, side_m=config.side_m, size=config.chip_px, variation=rng)
+    height, width = config.panorama_px
+    ground = scene.panoramas(
+        positions, headings, height=height, width=width, eye_m=rng.uniform(1.5, 2.4, count), variation=rng
+    )
+    return Batch(ground, satellite)
+
+
+def augment(batch: Batch, config: TownPairsConfig, rng: np.random.Generator) -> Batch:
+    """Joint mirroring, JPEG on chips, and windows of ordinary photos on panoramas."""
+    ground, satellite = batch.ground, batch.satellite
+    for index in range(len(ground)):
+        if rng.random() < config.mirror:
+            ground[index] = ground[index, :, ::-1].copy()
+            satellite[index] = satellite[index, :, ::-1].copy()
+        if rng.random() < config.jpeg:
+            quality = int(rng.integers(70, 96))
+            data = cv2.imencode(".jpg", satellite[index], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            satellite[index] = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        if rng.random() < config.perspective:
+            centre, fov, tall = rng.uniform(-180.0, 180.0), rng.uniform(60.0, 100.0), rng.choice([0.75, 1.33])
+            ground[index] = window(ground[index], centre, fov, tall, config.fill)
+    return batch
+
+
+def window(
+    panorama: Pixels, centre_deg: float, fov_deg: float, tall: float, fill: tuple[int, int, int]
+) -> Pixels:
+    """A panorama (h, w, 3) of which only what an ordinary photo shows is left, the rest filled.
+
+    Args:
+        panorama: Equirectangular, a pixel as many degrees high as wide, the horizon in the middle.
+        centre_deg: Where the photo looks, degrees from the panorama's centre.
+        fov_deg: Of the photo's width.
+        tall: Height of the photo over its width.
+        fill: RGB of the rest.
+    """
+    height, width = panorama.shape[:2]
+    degrees = 360.0 / width
+    azimuth = ((np.arange(width) + 0.5) * degrees - 180.0 - centre_deg + 180.0) % 360.0 - 180.0
+    elevation = (0.5 * height - np.arange(height) - 0.5) * degrees
+    half = np.radians(0.5 * fov_deg)
+    # A straight edge of a photo at the tangent t lies at the elevation arctan(t · cos azimuth).
+    edge = np.degrees(np.arctan(np.tan(half) * tall * np.cos(np.radians(azimuth))))
+    seen = (np.abs(azimuth) <= 0.5 * fov_deg)[None, :] & (np.abs(elevation)[:, None] <= edge[None, :])
+    return np.where(seen[..., None], panorama, np.array(fill, dtype=np.uint8)).astype(np.uint8)
