@@ -5,7 +5,7 @@
 VENV_PYTHON := .venv/bin/python
 # One thread per process: the tests run in two processes, the machine may have two cores.
 TEST_ENV := OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen
-PYTEST := $(TEST_ENV) $(VENV_PYTHON) -m pytest
+PYTEST := $(TEST_ENV) $(VENV_PYTHON) -m pytest -r fEs
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow lint screenshots clean setup setup-dev
