@@ -158,16 +158,20 @@ def render_columns(
                     ahead = east * sine + up * cosine
                     radius = objects[thing, LOWER_HEIGHT]
                     trunk = abs(aside) <= radius and abs(ahead) <= distances[step, 1] + radius
+                    under = base
+                    if detail > 0.0:
+                        spread = objects[thing, HALF_LENGTH]
+                        under = base + 0.5 * ((east * east + up * up) / (spread * spread)) * (crown - base)
                     line = low
                     while line >= 0 and reach * tangents[line] < crown - eye:
-                        if not filled[line] and reach * tangents[line] >= base - eye:
+                        if not filled[line] and reach * tangents[line] >= under - eye:
                             filled[line] = True
                             z = eye + reach * tangents[line]
                             light = 0.7 + 0.3 * (z - base) / (crown - base)
                             if detail > 0.0:
-                                leaf = 12.0 * hash_noise(thing, int(z * detail) * 64 + col + row * 7)
+                                leaf = 15.0 * hash_noise(thing, int(z * detail) * 64 + col + row * 7)
                                 clump = int(z * 1.6) * 64 + floor(x * 1.6) + floor(y * 1.6) * 7
-                                leaf = leaf + 13.0 * hash_noise(thing, clump & 0xFFFFFF)
+                                leaf = leaf + 9.0 * hash_noise(thing, clump & 0xFFFFFF)
                             else:
                                 leaf = 15.0 * hash_noise(thing, int(z * 2.0) * 64 + col + row * 7)
                             noise = hash_noise(seed, line * columns + column)
@@ -242,7 +246,7 @@ def render_columns(
                                                 and abs(over - 0.25 * objects[thing, FLOOR]) < 0.05
                                             ):
                                                 value = 0.25 * value + 170.0
-                                            if axis == 1.0 and z < 2.2 and aside < 0.55:
+                                            if axis == 1.0 and z < 2.3 and aside < opening + 0.06:
                                                 value = 0.42 * objects[thing, LOWER + channel]
                                             value = value + plaster
                                         value = value * objects[thing, SHADE + face]

@@ -35,7 +35,7 @@ from geolocator_gui.town.layers import (
     Layers,
 )
 from geolocator_gui.town.palette import SURFACES
-from geolocator_gui.town.texture import noise_fields, paving
+from geolocator_gui.town.texture import CLOSE_UP, noise_fields, paving
 
 SUN = (-0.42, -0.91)  # unit vector towards the sun, from the south-south-west
 SUN_SLOPE = 0.85  # its height per metre of ground distance
@@ -220,6 +220,8 @@ def _draw_tree(canvas: Canvas, tree: Tree, objects: list[FloatArray], is_buildin
     share = (east * east + north * north) / (tree.radius * tree.radius)
     dome = tree.base + (tree.top - tree.base) * (0.45 + 0.55 * np.sqrt(np.maximum(0.0, 1.0 - share)))
     noise = canvas.noise[at].astype(np.float64)
+    if canvas.mpp < CLOSE_UP:
+        dome = dome + 0.22 * noise
     mask = (share + 0.16 * noise <= 1.0) & (share <= 1.0) & (canvas.height[at] < dome) & ~is_building[at]
     lit = 0.86 + 0.22 * (east * SUN[0] + north * SUN[1]) / tree.radius + 0.12 * (1.0 - share)
     colour = np.array(tree.colour) * lit[..., None] + (13.0 * noise)[..., None]

@@ -64,7 +64,7 @@ def _details(
     value = np.where(jamb[:, None], 0.25 * value + 170.0, value)
     sill = below & (aside < opening) & (np.abs(over - tall) < 0.05)
     value = np.where(sill[:, None], 0.25 * value + 170.0, value)
-    door = (axis == 1.0) & (z < 2.2) & (aside < 0.55)
+    door = (axis == 1.0) & (z < 2.3) & (aside < opening + 0.06)
     value = np.where(door[:, None], 0.42 * about[:, LOWER : LOWER + 3], value)
     cell = np.trunc(z * 6.0).astype(np.int64) * 4096 + np.trunc(along * 6.0).astype(np.int64)
     return np.asarray(value + 4.0 * hash_noise(thing, cell)[:, None])
@@ -125,7 +125,11 @@ def _one_view(
             aside, ahead = east * cosines - up * sines, east * sines + up * cosines
             radius = about[:, LOWER_HEIGHT]
             trunk = (np.abs(aside) <= radius) & (np.abs(ahead) <= half_step + radius)
-            hit = tree & ~filled & (rise < own - eye) & (rise >= base - eye)
+            under = base
+            if detail > 0.0:
+                spread = np.where(tree, about[:, HALF_LENGTH], 1.0)
+                under = base + 0.5 * ((east * east + up * up) / (spread * spread)) * (own - base)
+            hit = tree & ~filled & (rise < own - eye) & (rise >= under - eye)
             at = np.nonzero(hit)
             c = at[1]
             light = 0.7 + 0.3 * (z[at] - base[c]) / (own[c] - base[c])
@@ -134,7 +138,7 @@ def _one_view(
             if detail > 0.0:
                 clump = np.trunc(z[at] * 1.6).astype(np.int64) * 64 + np.floor(x[c] * 1.6).astype(np.int64)
                 clump = clump + np.floor(y[c] * 1.6).astype(np.int64) * 7
-                leaf = 12.0 * leaf + 13.0 * hash_noise(thing[c], clump & 0xFFFFFF)
+                leaf = 15.0 * leaf + 9.0 * hash_noise(thing[c], clump & 0xFFFFFF)
             else:
                 leaf = 15.0 * leaf
             value = about[c, WALL : WALL + 3] * light[:, None] + leaf[:, None]
