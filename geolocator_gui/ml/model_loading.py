@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.checkpoint import load_strict, read_state_dict
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor, nn
 
     from geolocator_gui.ml.bundle import Bundle
@@ -27,19 +26,33 @@ def load_backbone(bundle: Bundle) -> nn.Module:
 
 
 def build_backbone(architecture: str, state: dict[str, Tensor], path: Path | str) -> nn.Module:
-    """A backbone with these weights in float32, in evaluation mode, on the CPU."""
-    module = create_backbone(architecture, image_size=_grid_side(architecture, state))
+    """A backbone with these weights in float32, in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: timm does not know the architecture, or the weights do not fit it.
+    """
+    import torch
+
+    side = grid_side(state)
+    # Shapes are compared before anything is allocated: a file that does not fit costs no memory.
+    with torch.device("meta"):
+        module = create_backbone(architecture, image_size=side)
+    computed = set(dict(module.named_buffers())) - set(module.state_dict())
     load_strict(module, state, path, architecture)
-    return module.float().eval()
+    if computed:  # tables that are not stored must be computed on a real device
+        module = create_backbone(architecture, image_size=side)
+        load_strict(module, state, path, architecture)
+    return module.requires_grad_(False).float().eval()
 
 
-def _grid_side(architecture: str, state: dict[str, Tensor]) -> int | None:
-    """Side in pixels of the square image that the state's position embeddings are for, None without any."""
+def grid_side(state: dict[str, Tensor]) -> int | None:
+    """Side in pixels of the square image that a state's position embeddings are for, None without any."""
     positions, patches = state.get("pos_embed"), state.get("patch_embed.proj.weight")
     if positions is None or patches is None or positions.ndim != 3 or patches.ndim != 4:
         return None
     for prefix in range(6):  # class, distillation and register tokens
-        side = math.isqrt(max(positions.shape[1] - prefix, 0))
-        if side and side * side == positions.shape[1] - prefix:
+        tokens = max(positions.shape[1] - prefix, 0)
+        side = math.isqrt(tokens)
+        if side and side * side == tokens:
             return side * int(patches.shape[-1])
     return None
