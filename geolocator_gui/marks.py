@@ -215,9 +215,9 @@ def read_marks(path: Path) -> list[Mark]:
                 break
             marks.append(_mark(row, path, reader.line_num))
     except csv.Error as error:
-        if reader.line_num >= whole_lines:
+        if reader.reader.line_num > whole_lines:
             return marks
-        raise DataError(f"line {reader.line_num} cannot be read ({error})", path=path) from error
+        raise DataError(f"line {reader.reader.line_num} cannot be read ({error})", path=path) from error
     return marks
 
 
