@@ -120,6 +120,7 @@ class IndexConfig(Config):
         imagery: Sources in order of preference (file, folder, template or address).
         area: Area file; None for the imagery's own extent (or `bbox`).
         bbox: W, S, E, N in degrees.
+        circle: Longitude, latitude, radius in metres.
         model: Bundle name or path.
         overlap: Of neighbouring chips; None for the bundle's recommendation.
         side_m: Metres per chip side; None for the bundle's.
@@ -135,6 +136,7 @@ class IndexConfig(Config):
     imagery: tuple[str, ...]
     area: str | None = None
     bbox: tuple[float, float, float, float] | None = None
+    circle: tuple[float, float, float] | None = None
     model: str = "demo-town"
     overlap: float | None = Field(default=None, ge=0, le=0.75)
     side_m: float | None = Field(default=None, gt=0)

@@ -101,6 +101,8 @@ class Localisation:
         fused: The fused position, None without matches.
         margin: Score of the best place minus that of the best other place, None if there is no other.
         stands_out: Whether the best place stands out from the rest of the index.
+        chance: How often a chip drawn at random would hold the true position.
+        note: In words what was assumed about the photo, "" if nothing.
         sentence: The answer in words, for people.
         error_m: Geodesic metres from the answer to the photo's own position, None without one.
         outside: The photo's own position lies outside the indexed area.
@@ -115,6 +117,8 @@ class Localisation:
     fused: Fused | None = None
     margin: float | None = None
     stands_out: bool = False
+    chance: float | None = None
+    note: str = ""
     sentence: str = ""
     error_m: float | None = None
     outside: bool = False

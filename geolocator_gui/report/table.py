@@ -53,6 +53,8 @@ def to_dict(localisation: Localisation) -> dict[str, Any]:
         else {"lon": fused.position.lon, "lat": fused.position.lat, "spread_m": fused.spread_m},
         "margin": localisation.margin,
         "stands_out": localisation.stands_out,
+        "chance": localisation.chance,
+        "note": localisation.note,
         "sentence": localisation.sentence,
         "exif": exif,
         "error_m": localisation.error_m,

@@ -1,0 +1,263 @@
+"""`geolocator index`: build an index of an area, and look after it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geolocator_gui.cli_commands.console import people_time, print_json, run_verb
+from geolocator_gui.configs import IndexConfig
+from geolocator_gui.errors import ConfigError
+from geolocator_gui.runs import RunFolder
+from geolocator_gui.workspace import Workspace, slug
+
+if TYPE_CHECKING:
+    from geolocator_gui.events import Steps
+    from geolocator_gui.ml.index import Estimate, IndexSummary
+
+app = typer.Typer(
+    help="Build an index: embed the imagery of an area, so that photos can be found in it.",
+    invoke_without_command=True,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+
+
+@app.callback()
+def index(
+    context: typer.Context,
+    imagery: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SRC",
+            help="Satellite or aerial imagery: a file (MBTiles, PMTiles, GeoTIFF), a folder of tiles or a "
+            "tile address. Several are tried in this order.",
+        ),
+    ] = None,
+    area: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, GPX, Shapefile, GeoPackage)."),
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="Area as a box in degrees, instead of --area.")
+    ] = None,
+    circle: Annotated[
+        str | None,
+        typer.Option(metavar="LON,LAT,METRES", help="Area as centre and radius, instead of --area."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|DIR|FILE", help="Model: a name from `geolocator model list`.")
+    ] = "demo-town",
+    overlap: Annotated[
+        float | None, typer.Option(metavar="F", help="Overlap of neighbouring chips, 0 to 0.75.")
+    ] = None,
+    side_m: Annotated[
+        float | None, typer.Option(metavar="METRES", help="Chip side, for models that do not name it.")
+    ] = None,
+    levels: Annotated[
+        str, typer.Option(metavar="1[,2[,4]]", help="Levels of detail: chips of 1, 2 and 4 times the side.")
+    ] = "1",
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Chips per committed batch.")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch or openvino.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16 or int8.")] = "auto",
+    threads: Annotated[int | None, typer.Option(metavar="N", help="CPU threads for the model.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the index; made if it does not exist.")
+    ] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Put the index into this workspace, instead of --out.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Continue the index of this folder as it was begun.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Print chips, tiles, bytes and seconds, and build nothing.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Build an index: embed the imagery of an area, so that photos can be found in it.
+
+    Killed or stopped, the same command continues it. Without an area the whole imagery is taken.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if resume is not None:
+        models = _models_beside(resume)
+        summary = run_verb("index", resume, None, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
+        _report(summary, as_json=as_json)
+        return
+    config = IndexConfig.from_mapping(
+        {
+            "imagery": tuple(_absolute(item) for item in imagery or ()),
+            "area": None if area is None else _absolute(area),
+            "bbox": None if bbox is None else numbers(bbox, 4, "--bbox", "W,S,E,N"),
+            "circle": None if circle is None else numbers(circle, 3, "--circle", "LON,LAT,METRES"),
+            "model": _absolute(model),
+            "overlap": overlap,
+            "side_m": side_m,
+            "levels": tuple(int(value) for value in numbers(levels, None, "--levels", "1,2,4")),
+            "batch_size": batch_size,
+            "device": device,
+            "backend": backend,
+            "precision": precision,
+            "threads": threads,
+        }
+    )
+    if not config.imagery:
+        raise ConfigError("no imagery is named", hint="Name one with --imagery FILE.")
+    opened = None if workspace is None else Workspace.create(workspace)
+    models = None if opened is None else opened.models
+    if estimate:
+        from geolocator_gui.ml.index import estimate_index
+
+        _tell_estimate(estimate_index(config, workspace_models=models), as_json=as_json)
+        return
+    folder = out or _folder(config, opened)
+    summary = run_verb("index", folder, config, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
+    _report(summary, as_json=as_json)
+
+
+def _builder(models: Path | None) -> Callable[[IndexConfig, Path], Steps[IndexSummary]]:
+    def work(config: IndexConfig, folder: Path) -> Steps[IndexSummary]:
+        from geolocator_gui.ml.index import build_index
+
+        return build_index(config, folder, workspace_models=models)
+
+    return work
+
+
+def _models_beside(folder: Path) -> Path | None:
+    """The models of the workspace that an index folder lies in, if it does."""
+    root = folder.resolve().parent.parent
+    return root / "models" if (root / "workspace.toml").exists() else None
+
+
+def _facts(summary: IndexSummary) -> dict[str, object]:
+    return summary.to_dict()
+
+
+def _report(summary: IndexSummary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary.to_dict())
+        return
+    left_out = "".join(f", {number:,} {reason}" for reason, number in summary.skipped.items())
+    print(f"{summary.folder}: {summary.chips:,} chips{left_out}, {people_time(summary.seconds)}")
+
+
+def _tell_estimate(found: Estimate, *, as_json: bool) -> None:
+    if as_json:
+        print_json(dataclasses.asdict(found))
+        return
+    for note in found.notes:
+        print(note)
+    print(f"area      {found.km2:,.3f} km²")
+    print(f"chips     {found.chips:,} of {found.side_m:g} m")
+    print(f"tiles     {found.tiles:,}")
+    print(f"on disk   {people_bytes(found.bytes)}")
+    print(f"time      {people_time(found.seconds)} with {found.model} on {found.device}, measured just now")
+
+
+def people_bytes(number: float) -> str:
+    """A size for people: "12 kB", "3.4 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def _absolute(item: str) -> str:
+    """A local path made absolute, so that the run can be continued from anywhere; the rest as it is."""
+    path = Path(item).expanduser()
+    return str(path.resolve()) if "://" not in item and path.exists() else item
+
+
+def numbers(text: str, count: int | None, option: str, form: str) -> tuple[float, ...]:
+    """Numbers between commas; raises `ConfigError` that shows the form."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or (count is not None and len(found) != count):
+        raise ConfigError(f"{option} {text!r} is not {form}", hint=f"Write it as {option} {form}.")
+    return found
+
+
+def _folder(config: IndexConfig, workspace: Workspace | None) -> Path:
+    """Where the index goes without --out: the folder begun with these settings, else a new one."""
+    stem = slug(Path(config.area or config.imagery[0]).stem)
+    parent = Path.cwd() if workspace is None else workspace.indexes
+    ending = ".index" if workspace is None else ""
+    number = 1
+    while True:
+        folder = parent / (stem + ("" if number == 1 else f"-{number}") + ending)
+        if not folder.exists():
+            return folder
+        run = RunFolder(folder)
+        if (run.path / "config.toml").exists() and run.read_config(IndexConfig) == config:
+            return folder
+        number += 1
+
+
+def _existing(folder: Path) -> Path:
+    from geolocator_gui.ml.index import read_manifest
+
+    read_manifest(folder)
+    return folder
+
+
+@app.command()
+def info(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An index.")], as_json: Json = False
+) -> None:
+    """Say what an index is: model, area, imagery, chips, size."""
+    from geolocator_gui.ml.index import read_manifest
+
+    manifest = read_manifest(folder)
+    size = sum(
+        path.stat().st_size for path in folder.rglob("*") if path.is_file() and "run" not in path.parts
+    )
+    facts: dict[str, Any] = {
+        "index": str(folder),
+        "state": manifest.state,
+        "chips": manifest.count,
+        "skipped": manifest.skipped,
+        "model": manifest.model_name,
+        "fingerprint": manifest.fingerprint,
+        "areas": [
+            {"name": part.area_name, "side_m": part.side_m * part.level, "overlap": part.overlap}
+            for part in manifest.parts
+        ],
+        "imagery": [record.model_dump() for record in manifest.imagery],
+        "attribution": manifest.attribution,
+        "encoder": manifest.encoder,
+        "created": manifest.created,
+        "changes": list(manifest.changes),
+        "timings": manifest.timings,
+        "bytes": size,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print(f"{folder}: {manifest.state}, {manifest.count:,} chips, {people_bytes(size)}")
+    print(f"model        {manifest.model_name} (fingerprint {manifest.fingerprint[:12]})")
+    for part in manifest.parts:
+        side = part.side_m * part.level
+        print(f"area         {part.area_name}: chips of {side:g} m, overlap {part.overlap:g}")
+    for record in manifest.imagery:
+        attribution = f": {record.attribution}" if record.attribution else ""
+        print(f"imagery      {record.name} ({record.kind}){attribution}")
+    left_out = ", ".join(f"{number:,} {reason}" for reason, number in manifest.skipped.items()) or "none"
+    print(f"left out     {left_out}")
+    for change in manifest.changes:
+        print(f"change       {change}")
+    print(f"begun        {manifest.created}")

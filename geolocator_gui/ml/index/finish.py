@@ -1,0 +1,78 @@
+"""The last step of every change: the chips' table, the search structure, the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from geolocator_gui.errors import ImageryError
+from geolocator_gui.events import Note, Progress, Steps
+from geolocator_gui.ml.bundle import file_sha256
+from geolocator_gui.ml.index import journal
+from geolocator_gui.ml.index.cells import Cells
+from geolocator_gui.ml.index.manifest import CHIPS_FILE, SEARCH_FILE, Manifest, SegmentRecord, write_manifest
+from geolocator_gui.ml.index.search import build_search
+from geolocator_gui.ml.index.segments import journal_path, segment_name
+from geolocator_gui.ml.index.table import write_chips
+
+
+def finish_index(
+    folder: Path, manifest: Manifest, cells: Cells, timings: Mapping[str, float]
+) -> Steps[Manifest]:
+    """Make the derived files from what is committed and declare the index whole.
+
+    Raises:
+        ImageryError: No chip is left.
+    """
+    path = journal_path(folder, manifest.generation)
+    commits, _ = journal.read_committed(path)
+    count = sum(commit.rows for commit in commits)
+    skipped = skipped_of(commits)
+    if count == 0:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
+        raise ImageryError(
+            f"no chip of the area shows any imagery ({reasons or 'the area is empty'})",
+            path=", ".join(record.name for record in manifest.imagery),
+            hint="Check that the area lies on the imagery; `geolocator imagery probe` tells its bounds.",
+        )
+    segments = segments_of(manifest.generation, commits)
+    manifest = manifest.updated(segments=segments, count=count, skipped=skipped)
+    yield Progress("Writing the chips' table", 0, 1)
+    write_chips(folder, manifest, cells, commits)
+    yield Progress("Writing the chips' table", 1, 1)
+    files = {CHIPS_FILE: file_sha256(folder / CHIPS_FILE)}
+    yield from build_search(folder, manifest)
+    if (folder / SEARCH_FILE).exists():
+        files[SEARCH_FILE] = file_sha256(folder / SEARCH_FILE)
+    manifest = manifest.updated(
+        state="finished",
+        files=files,
+        journal_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        timings={name: round(seconds, 3) for name, seconds in timings.items()},
+    )
+    write_manifest(folder, manifest)
+    left_out = sum(skipped.values())
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
+    yield Note(f"{count:,} chips indexed" + (f", {left_out:,} left out ({reasons})." if left_out else "."))
+    return manifest
+
+
+def skipped_of(commits: Iterable[journal.Commit]) -> dict[str, int]:
+    """Chips left out in all, by reason."""
+    total: dict[str, int] = {}
+    for commit in commits:
+        for reason, number in commit.skipped.items():
+            total[reason] = total.get(reason, 0) + number
+    return dict(sorted(total.items()))
+
+
+def segments_of(generation: int, commits: Iterable[journal.Commit]) -> tuple[SegmentRecord, ...]:
+    """The segments that hold the committed rows."""
+    ends: dict[int, int] = {}
+    for commit in commits:
+        if commit.rows:
+            ends[commit.segment] = commit.offset + commit.rows
+    return tuple(
+        SegmentRecord(name=segment_name(generation, segment), rows=rows) for segment, rows in ends.items()
+    )

@@ -1,0 +1,336 @@
+"""Localising photos: from a file to ranked matches and one fused position."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geolocator_gui.configs import LocaliseConfig
+from geolocator_gui.errors import AreaError, FaultError, PhotoError
+from geolocator_gui.events import Pace, Steps
+from geolocator_gui.geo.area import area_from_circle, read_area
+from geolocator_gui.geo.photo import load_image, read_facts
+from geolocator_gui.geo.projection import distance_m
+from geolocator_gui.ml.bundle import Bundle, find_bundle
+from geolocator_gui.ml.fuse import Background, fuse, margin_of, separate_places, stands_out
+from geolocator_gui.ml.index import Index
+from geolocator_gui.ml.index.plan import bundle_of
+from geolocator_gui.ml.placement import Placed, guess_mode, loading_side, place
+from geolocator_gui.records import BoundingBox, Localisation, LonLat, Match, PhotoFacts
+
+if TYPE_CHECKING:
+    from geolocator_gui.ml.encoder import Encoder
+
+Floats = NDArray[np.float32]
+# Up to here every chip is scored for every photo; beyond, the index's search structure finds candidates.
+_SCORE_ALL = 100_000
+_SAMPLE = 20_000
+
+
+@dataclass(frozen=True)
+class Query:
+    """A photo before it is compared.
+
+    Attributes:
+        file: As given.
+        facts: What it says of itself.
+        placed: How it was put before the encoder.
+        vectors: float32 (K, D), one per hypothesis.
+    """
+
+    file: str
+    facts: PhotoFacts
+    placed: Placed
+    vectors: Floats
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best chips, best first.
+
+    Attributes:
+        rows: (M,) int64, rows of the index.
+        scores: (M,) float32, exact cosines of the best hypothesis.
+        hypotheses: (M,) int64, which hypothesis that was.
+        background: Of the chips that may be found.
+    """
+
+    rows: NDArray[np.int64]
+    scores: Floats
+    hypotheses: NDArray[np.int64]
+    background: Background
+
+
+class Localiser:
+    """One index and one encoder, kept open.
+
+    Raises:
+        IndexFolderError: The encoder's model is not the index's.
+    """
+
+    def __init__(self, index: Index, encoder: Encoder) -> None:
+        index.check(encoder.bundle)
+        self.index, self.encoder = index, encoder
+        self._priors: dict[tuple[object, ...], NDArray[np.bool_]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the encoder's memory."""
+        self.encoder.close()
+
+    def localise(
+        self, path: Path | str, options: LocaliseConfig | None = None, *, scores_path: Path | None = None
+    ) -> Localisation:
+        """Localise one photo; a bad photo gives a `Localisation` with `error`, never an exception.
+
+        Args:
+            path: The photo.
+            options: How; None for the defaults.
+            scores_path: Where to save the scores of all chips in row order, float32 (N,), `.npy`.
+
+        Raises:
+            AreaError: The prior (`within`, `within_circle`) cannot be read or holds no chip.
+            FaultError: The scores cannot be written.
+        """
+        if scores_path is None:
+            return self._localise(path, options or LocaliseConfig())[0]
+        answer, scores = self.localise_with_scores(path, options)
+        try:
+            if scores is not None:
+                with scores_path.open("wb") as file:
+                    np.save(file, scores)
+        except OSError as error:
+            raise FaultError(
+                f"the scores cannot be written ({error.strerror or error})", path=scores_path
+            ) from error
+        return answer
+
+    def localise_with_scores(
+        self, path: Path | str, options: LocaliseConfig | None = None
+    ) -> tuple[Localisation, Floats | None]:
+        """As `localise`, with the scores of all chips in row order, float32 (N,); None for a bad photo."""
+        answer, query = self._localise(path, options or LocaliseConfig())
+        return answer, None if query is None else self.scores(query)
+
+    def _localise(self, path: Path | str, options: LocaliseConfig) -> tuple[Localisation, Query | None]:
+        begin = time.perf_counter()
+        mask = self.prior(options)
+        try:
+            query = self.embed(path, options)
+        except PhotoError as error:
+            reason = f"{error.what}. {error.hint}".rstrip(". ") + "."
+            seconds = time.perf_counter() - begin
+            return Localisation(str(path), None, error=reason, sentence=reason, seconds=seconds), None
+        answer = self.answer(query, options, mask)
+        return replace(answer, seconds=time.perf_counter() - begin), query
+
+    def embed(self, path: Path | str, options: LocaliseConfig) -> Query:
+        """Load, place and embed a photo; raises `PhotoError`."""
+        facts = read_facts(path)
+        model = self.encoder.config
+        mode = options.mode or guess_mode(facts, model)
+        image = load_image(path, longest_side=loading_side(facts, model, mode))
+        placed = place(image, facts, model, options)
+        return Query(str(path), facts, placed, self.encoder.embed(placed.images, placed.view))
+
+    def scores(self, query: Query) -> Floats:
+        """Scores of all chips in row order, float32 (N,): the best over the hypotheses."""
+        best: Floats = self.index.all_scores(query.vectors).max(axis=0)
+        return best
+
+    def rank_of(self, query: Query, position: LonLat) -> int | None:
+        """Rank of the best chip that contains a position among all chips, from 1; None if none does."""
+        holding = self.index.chips.containing(*position)
+        if not len(holding):
+            return None
+        scores = self.scores(query)
+        best = scores[holding].max()
+        return int((scores > best).sum()) + 1
+
+    def chance(self, position: LonLat | None = None) -> float:
+        """How often a chip drawn at random holds a position; of a typical one if none is given."""
+        if position is not None:
+            return len(self.index.chips.containing(*position)) / self.index.count
+        overlap = self.index.manifest.parts[0].overlap
+        return min(1.0, (1.0 - overlap) ** -2 / self.index.count)
+
+    def prior(self, options: LocaliseConfig) -> NDArray[np.bool_] | None:
+        """(N,) chips that the options allow, None for all."""
+        key = (options.within, options.within_circle)
+        if key == (None, None):
+            return None
+        if key not in self._priors:
+            mask = np.ones(self.index.count, dtype=bool)
+            if options.within is not None:
+                mask &= self.index.within([read_area(Path(options.within)).geometry])
+            if options.within_circle is not None:
+                mask &= self.index.within([area_from_circle(*options.within_circle).geometry])
+            if not mask.any():
+                raise AreaError(
+                    "no chip of the index lies within the area that the search is limited to",
+                    path=options.within,
+                    hint="Widen it, or leave it out.",
+                )
+            self._priors = {key: mask}
+        return self._priors[key]
+
+    def answer(
+        self, query: Query, options: LocaliseConfig, mask: NDArray[np.bool_] | None = None
+    ) -> Localisation:
+        """Matches, fused position and sentence of an embedded photo."""
+        chips = self.index.chips
+        side = float(chips.side_m.min())
+        apart = side / 2 if options.min_distance_m is None else options.min_distance_m
+        ranked = self._rank(query, mask, max(options.top, 10))
+        lon, lat = chips.lon[ranked.rows], chips.lat[ranked.rows]
+        kept = separate_places(lon, lat, apart, options.top)
+        matches = self._matches(query, ranked, kept)
+        sharpness = math.exp(min(self.encoder.config.logit_scale or math.log(1 / 0.07), math.log(100.0)))
+        fused = fuse(lon, lat, ranked.scores, side, sharpness)
+        margin = margin_of(lon, lat, ranked.scores, side)
+        clear = stands_out(float(ranked.scores[0]), margin, ranked.background)
+        position = query.facts.position
+        error_m, outside = None, False
+        if position is not None:
+            error_m = float(distance_m(fused.position, position))
+            outside = not len(chips.containing(*position))
+        return Localisation(
+            file=query.file,
+            facts=query.facts,
+            mode=query.placed.mode,
+            matches=matches,
+            fused=fused,
+            margin=margin,
+            stands_out=clear,
+            chance=self.chance(),
+            note=query.placed.note,
+            sentence=_sentence(fused.position, fused.spread_m, clear, outside),
+            error_m=error_m,
+            outside=outside,
+        )
+
+    def _rank(self, query: Query, mask: NDArray[np.bool_] | None, top: int) -> Ranked:
+        if self.index.count <= _SCORE_ALL:
+            every = self.index.all_scores(query.vectors)
+            hypotheses = every.argmax(axis=0)
+            scores = every.max(axis=0)
+            rows = np.arange(len(scores)) if mask is None else np.flatnonzero(mask)
+            order = np.lexsort((rows, -scores[rows]))
+            background = self._background(scores[rows])
+            best = rows[order]
+            return Ranked(best, scores[best], hypotheses[best], background)
+        number = max(400, 100 * top)
+        found, rows2 = self.index.search(query.vectors, number, mask)
+        best_of: dict[int, tuple[float, int]] = {}
+        for hypothesis in range(len(found)):
+            for score, row in zip(found[hypothesis].tolist(), rows2[hypothesis].tolist(), strict=True):
+                if row not in best_of or score > best_of[row][0]:
+                    best_of[row] = (score, hypothesis)
+        order2 = sorted(best_of, key=lambda row: (-best_of[row][0], row))
+        return Ranked(
+            np.array(order2, dtype=np.int64),
+            np.array([best_of[row][0] for row in order2], dtype=np.float32),
+            np.array([best_of[row][1] for row in order2], dtype=np.int64),
+            self._background(self._sampled(query, mask)),
+        )
+
+    def _sampled(self, query: Query, mask: NDArray[np.bool_] | None) -> Floats:
+        """Scores of some chips spread over the index."""
+        rows = np.arange(self.index.count) if mask is None else np.flatnonzero(mask)
+        some = rows[:: max(1, len(rows) // _SAMPLE)]
+        scores: Floats = (query.vectors @ self.index.vectors.take(some).astype(np.float32).T).max(axis=0)
+        return scores
+
+    def _background(self, scores: Floats) -> Background:
+        overlap = self.index.manifest.parts[0].overlap
+        places = self.index.count * (1.0 - overlap) ** 2
+        return Background(float(scores.mean()), float(scores.std()), places)
+
+    def _matches(self, query: Query, ranked: Ranked, kept: NDArray[np.int64]) -> tuple[Match, ...]:
+        chips = self.index.chips
+        rows = ranked.rows[kept]
+        swept = query.placed.headings if query.placed.swept else None
+        return tuple(
+            Match(
+                rank=rank,
+                chip=int(row),
+                score=min(1.0, float(ranked.scores[at])),
+                position=LonLat(float(chips.lon[row]), float(chips.lat[row])),
+                bounds=BoundingBox(*(float(edge) for edge in outline)),
+                heading=None if swept is None else swept[int(ranked.hypotheses[at])],
+            )
+            for rank, (at, row, outline) in enumerate(zip(kept, rows, chips.bounds(rows), strict=True), 1)
+        )
+
+
+def _sentence(position: LonLat, spread_m: float, clear: bool, outside: bool) -> str:
+    """The answer in words."""
+    parts: list[str] = []
+    if clear:
+        parts.append(f"The best place is at {position.lat:.5f}, {position.lon:.5f} (± {spread_m:.0f} m).")
+    else:
+        parts.append("No place stands out: the photo may lie outside the indexed area.")
+    if outside:
+        parts.append("The photo's own GPS position lies outside the indexed area.")
+    return " ".join(parts)
+
+
+def open_localiser(
+    index: Path | str,
+    *,
+    model: str | None = None,
+    models: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Localiser:
+    """Open an index folder with the model that embedded it.
+
+    Args:
+        index: Folder.
+        model: Bundle name, folder or weights file, for a model that is not on the search path.
+        models: The workspace's bundles, first on the search path.
+        device: "auto", "cpu", "cuda", "mps".
+        threads: CPU threads; None for automatic.
+
+    Raises:
+        IndexFolderError: There is no index, or the model of it is not here; the message names both.
+    """
+    from geolocator_gui.ml.encoder import Encoder
+
+    opened = Index.open(index)
+    bundle: Bundle
+    if model is not None:
+        bundle = find_bundle(model, models)
+        if bundle.has_weights:
+            opened.check(bundle)
+    else:
+        bundle = bundle_of(opened.manifest, None, models)
+    return Localiser(opened, Encoder(bundle, device=device, threads=threads))
+
+
+def localise_photos(
+    localiser: Localiser, photos: Sequence[Path | str], options: LocaliseConfig | None = None
+) -> Steps[list[Localisation]]:
+    """Localise several photos, in order; a bad one has `error` and the rest go on."""
+    pace = Pace("Localising photos", len(photos), "photos")
+    found: list[Localisation] = []
+    yield from pace.at(0)
+    for photo in photos:
+        found.append(localiser.localise(photo, options))
+        yield from pace.at(len(found))
+    return found
