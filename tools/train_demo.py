@@ -1,4 +1,4 @@
-"""Train the demo model on generated towns: `python -m tools.train_demo --out DIR`; the same command continues."""
+"""Train the demo model on generated towns; the same command continues: `python -m tools.train_demo --out DIR`."""
 
 from __future__ import annotations
 

@@ -140,12 +140,16 @@ def render_pairs(
 
 
 def augment(batch: Batch, config: TownPairsConfig, rng: np.random.Generator) -> Batch:
-    """Joint mirroring, JPEG on chips, and windows of ordinary photos on panoramas."""
+    """Joint mirroring, blur, JPEG on chips, and windows of ordinary photos on panoramas."""
     ground, satellite = batch.ground, batch.satellite
     for index in range(len(ground)):
         if rng.random() < config.mirror:
             ground[index] = ground[index, :, ::-1].copy()
             satellite[index] = satellite[index, :, ::-1].copy()
+        if rng.random() < config.blur:
+            ground[index] = cv2.GaussianBlur(ground[index], (3, 3), rng.uniform(0.3, 0.9))
+        if rng.random() < config.blur:
+            satellite[index] = cv2.GaussianBlur(satellite[index], (3, 3), rng.uniform(0.3, 0.7))
         if rng.random() < config.jpeg:
             quality = int(rng.integers(70, 96))
             data = cv2.imencode(".jpg", satellite[index], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

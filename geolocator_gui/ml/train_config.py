@@ -80,6 +80,7 @@ class TownPairsConfig(Config):
         local_radius_m: How far around the spot.
         mirror: Share of pairs mirrored, both views alike.
         perspective: Share of pairs whose panorama is cut to the window of an ordinary photo.
+        blur: Share of views softened; imagery and photos are averaged down, rendered views are sampled.
         jpeg: Share of chips that went through JPEG.
         fill: What lies outside that window, RGB 0..255.
     """
@@ -103,5 +104,6 @@ class TownPairsConfig(Config):
     local_radius_m: float = Field(default=150.0, gt=0)
     mirror: float = Field(default=0.5, ge=0, le=1)
     perspective: float = Field(default=0.12, ge=0, le=1)
+    blur: float = Field(default=0.5, ge=0, le=1)
     jpeg: float = Field(default=0.3, ge=0, le=1)
     fill: tuple[int, int, int] = (124, 116, 104)
