@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geolocator_gui.geo.grid import ChipGrid, Chips
 from geolocator_gui.geo.imagery.base import ImagerySource, Patch
-from geolocator_gui.geo.imagery.tiled import Level, TiledSource
+from geolocator_gui.geo.imagery.tiled import Level, TiledSource, coarser_than
 
 # A chip whose colours differ by no more than this is one colour: water under a JPEG, a filled tile.
 _UNIFORM = 2
@@ -108,7 +108,7 @@ def count_tiles(source: ImagerySource, grid: ChipGrid, source_px: int) -> TileCo
         wanted = (outlines[:, 2] - outlines[:, 0]) / source_px
         found: list[NDArray[np.int64]] = []
         for level, chosen in _by_level(source, wanted):
-            coarser = max(coarser, float((level.resolution / wanted[chosen]).max()))
+            coarser = max(coarser, coarser_than(float(wanted[chosen].min()), level.resolution))
             found.append(_tile_keys(level, outlines[chosen]))
         keys = np.unique(np.concatenate(found))  # levels of one row of chips never mix
         total += len(np.setdiff1d(keys, before, assume_unique=True))

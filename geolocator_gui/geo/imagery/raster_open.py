@@ -6,13 +6,13 @@ import contextlib
 import os
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery.base import Pixels, Valid
+from geolocator_gui.geo.imagery.raster_crs import usable_crs, without_palette, words
 from geolocator_gui.geo.projection import HALF_WORLD_M
 
 _DRIVERS = ("GTiff", "COG", "VRT", "PNG", "JPEG", "WEBP", "JP2OpenJPEG", "HFA", "GPKG", "BMP", "AAIGrid")
@@ -58,7 +58,7 @@ class Raster:
                 self._open(path, crs)
         except (RasterioError, OSError, ValueError) as error:
             self.close()
-            raise ImageryError(f"the raster cannot be used ({_words(error)})", path=path) from error
+            raise ImageryError(f"the raster cannot be used ({words(error)})", path=path) from error
         except BaseException:
             self.close()
             raise
@@ -81,37 +81,28 @@ class Raster:
         Returns:
             (bands, size, size) values, and (size, size) where there is data.
         """
-        from rasterio.enums import Resampling
         from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
-        step = resolution / self.resolution
-        left, top = (west - self.bounds[0]) / self.resolution, (self.bounds[3] - north) / self.resolution
-        first_column, first_row = max(0, round(left)), max(0, round(top))
-        last_column = min(self._view.width, round(left + size * step))
-        last_row = min(self._view.height, round(top + size * step))
-        bands = np.zeros((len(self._bands), size, size), self._view.dtypes[0])
+        bands = np.zeros((len(self._bands), size, size), self._dtype)
         mask = np.zeros((size, size), bool)
-        if first_column >= last_column or first_row >= last_row:
-            return bands, mask
-        a, b = (round((edge - left) / step) for edge in (first_column, last_column))
-        c, d = (round((edge - top) / step) for edge in (first_row, last_row))
-        if b <= a or d <= c:
-            return bands, mask
-        how = Resampling.nearest if step == 1 else Resampling.average
-        window = Window(first_column, first_row, last_column - first_column, last_row - first_row)
         try:
             with self._environment:
-                values = self._view.read(
-                    [*self._bands, self._alpha],
-                    window=window, out_shape=(len(self._bands) + 1, d - c, b - a), resampling=how,
-                )  # fmt: skip
+                view = self._view(max(1, round(resolution / self.resolution)))
+                left = round((west - self.bounds[0]) / resolution)
+                top = round((self.bounds[3] - north) / resolution)
+                a, b = max(0, left), min(view.width, left + size)
+                c, d = max(0, top), min(view.height, top + size)
+                if a >= b or c >= d:
+                    return bands, mask
+                values = view.read([*self._bands, self._alpha], window=Window(a, c, b - a, d - c))
         except (RasterioError, OSError):
             if "://" not in str(self.path) and not Path(self.path).exists():
                 raise ImageryError("the imagery is gone", path=self.path) from None
             return None
-        bands[:, c:d, a:b] = values[:-1]
-        mask[c:d, a:b] = values[-1] >= self._opaque
+        place = np.s_[c - top : d - top, a - left : b - left]
+        bands[:, place[0], place[1]] = values[:-1]
+        mask[place] = values[-1] >= self._opaque
         return bands, mask
 
     def to_rgb(self, bands: NDArray[Any]) -> Pixels:
@@ -129,7 +120,7 @@ class Raster:
         import rasterio
         from rasterio.enums import ColorInterp
 
-        source = self._stack.enter_context(rasterio.open(path))
+        source = self._file = self._stack.enter_context(rasterio.open(path))
         if source.driver not in _DRIVERS:
             raise ImageryError(
                 f"files of the kind {source.driver} are not read as imagery",
@@ -146,181 +137,131 @@ class Raster:
             raise ImageryError("the file holds no bands", path=path)
         if "complex" in self.dtype:
             raise ImageryError(f"the values are complex numbers ({self.dtype}), not a picture", path=path)
-        source_crs = self._checked_crs(source, crs)
+        source_crs, self.crs = usable_crs(source, crs, path)
         if source.count == 1 and source.colorinterp[0] == ColorInterp.palette:
-            source = self._stack.enter_context(rasterio.open(_without_palette(source)))
-        self._set_view(source, source_crs)
-        self.stretch = self._stretch()
+            source = self._stack.enter_context(rasterio.open(without_palette(source)))
+        self._place(source, source_crs)
+        self.stretch = self._look()
 
-    def _checked_crs(self, source: Any, asked: str | None) -> Any:
-        import pyproj
-        from rasterio.crs import CRS
-        from rasterio.errors import CRSError
-
-        points, points_crs = source.gcps
-        if source.transform.is_identity and not points:
-            raise ImageryError(
-                "the picture has no position on the Earth",
-                path=self.path,
-                hint="Take a GeoTIFF, or put a world file (.jgw, .pgw, .tfw) beside the picture.",
-            )
-        try:
-            found = CRS.from_user_input(asked) if asked else (source.crs or points_crs)
-        except CRSError as error:
-            raise ImageryError(f"the coordinate system {asked!r} is not known", path=self.path) from error
-        if not found:
-            raise ImageryError(
-                "the picture does not say in which coordinate system its position is",
-                path=self.path,
-                hint="Name it after the file, for example picture.jpg?crs=EPSG:25832; it is never guessed.",
-            )
-        try:
-            known = pyproj.CRS.from_wkt(found.to_wkt())
-        except pyproj.exceptions.CRSError as error:
-            raise ImageryError(f"its coordinate system cannot be used ({error})", path=self.path) from error
-        ellipsoid = known.ellipsoid
-        if ellipsoid is None or not (
-            known.is_geographic or known.is_projected or known.is_bound or known.is_compound
-        ):
-            raise ImageryError(
-                f"its coordinate system {known.name!r} is a local one without a place on the Earth",
-                path=self.path,
-                hint="Georeference it in a coordinate system such as UTM.",
-            )
-        if not 6.33e6 < ellipsoid.semi_major_metre < 6.42e6:
-            raise ImageryError(f"its coordinate system {known.name!r} is not of the Earth", path=self.path)
-        authority = known.to_authority()
-        self.crs = ":".join(authority) if authority else known.name
-        return found
-
-    def _set_view(self, source: Any, crs: Any) -> None:
-        from rasterio.enums import ColorInterp, Resampling
-        from rasterio.transform import Affine
+    def _place(self, source: Any, crs: Any) -> None:
+        """Choose the grid in EPSG:3857 that the raster is shown on, and which bands are shown."""
+        from rasterio.enums import ColorInterp
         from rasterio.vrt import WarpedVRT
         from rasterio.warp import calculate_default_transform
 
+        if source.gcps[0]:  # placed by control points: warped once on a grid of GDAL's choice
+            add = {"add_alpha": ColorInterp.alpha not in source.colorinterp}
+            source = self._stack.enter_context(WarpedVRT(source, src_crs=crs, crs="EPSG:3857", **add))
+            crs = source.crs
         own = source.transform
-        aligned = (
-            crs.to_epsg() == 3857 and own.b == own.d == 0 and own.a > 0 and abs(own.a + own.e) < 1e-9 * own.a
-        )
-        if aligned:
+        square = own.b == own.d == 0 and own.a > 0 and abs(own.a + own.e) < 1e-9 * own.a
+        self._aligned = crs.to_epsg() == 3857 and square
+        if self._aligned:
             west, north, self.resolution = own.c, own.f, own.a
-            width, height = source.width, source.height
+            columns, rows = source.width, source.height
         else:
-            points, _ = source.gcps
-            where = (
-                {"gcps": points}
-                if points
-                else dict(zip(("left", "bottom", "right", "top"), source.bounds, strict=True))
-            )
-            default, width, height = calculate_default_transform(
-                crs, "EPSG:3857", source.width, source.height, **where
+            default, columns, rows = calculate_default_transform(
+                crs, "EPSG:3857", source.width, source.height, *source.bounds
             )
             west, north, self.resolution = default.c, default.f, default.a
-        self.bounds = (west, north - height * self.resolution, west + width * self.resolution, north)
-        if not np.isfinite(self.bounds).all() or min(self.bounds[2] - west, north - self.bounds[1]) <= 0:
+        self.bounds = (west, north - rows * self.resolution, west + columns * self.resolution, north)
+        if not np.isfinite(self.bounds).all() or columns <= 0 or rows <= 0:
             raise ImageryError("its extent on the Earth makes no sense", path=self.path)
         if self.bounds[3] > HALF_WORLD_M * 1.01 or self.bounds[1] < -HALF_WORLD_M * 1.01:
             raise ImageryError(
                 "it reaches beyond 85.05 degrees of latitude, where Web-Mercator ends", path=self.path
             )
-        meanings = list(source.colorinterp)
-        has_alpha = ColorInterp.alpha in meanings
-        options: dict[str, Any] = {"add_alpha": not has_alpha, "UNIFIED_SRC_NODATA": "YES"}
-        if source.nodata is not None:
-            options["src_nodata"] = source.nodata
-        self._view = self._stack.enter_context(
-            WarpedVRT(
-                source,
-                src_crs=crs,
-                crs="EPSG:3857",
-                transform=Affine(self.resolution, 0, west, 0, -self.resolution, north),
-                width=width,
-                height=height,
-                resampling=Resampling.nearest if aligned else Resampling.bilinear,
-                **options,
-            )
-        )
-        self._alpha = meanings.index(ColorInterp.alpha) + 1 if has_alpha else self._view.count
-        self._opaque = 1 if source.dtypes[0] == "uint8" and not has_alpha else _half_of(source.dtypes[0])
+        self._size = (columns, rows)
+        self._source, self._source_crs = source, crs
+        self._views: dict[int, Any] = {}
+        self._choose_bands(list(source.colorinterp))
+
+    def _choose_bands(self, meanings: list[Any]) -> None:
+        from rasterio.enums import ColorInterp
+
+        self._dtype = self._source.dtypes[0]
+        self._opaque = _half_of(self._dtype)
+        self._has_alpha = ColorInterp.alpha in meanings
+        self._alpha = meanings.index(ColorInterp.alpha) + 1 if self._has_alpha else len(meanings) + 1
         colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        plain = [number + 1 for number, meaning in enumerate(meanings) if meaning != ColorInterp.alpha]
         if all(colour in meanings for colour in colours):
             self._bands = [meanings.index(colour) + 1 for colour in colours]
         else:
-            plain = [number + 1 for number, meaning in enumerate(meanings) if meaning != ColorInterp.alpha]
             self._bands = plain[:3] if len(plain) >= 3 else plain[:1]
         if not self._bands:
             raise ImageryError("the file holds no picture, only a mask", path=self.path)
 
-    def _stretch(self) -> tuple[float, float] | None:
-        """Values that become 0 and 255, from a thinned-out look at the whole raster."""
+    def _view(self, step: int) -> Any:
+        """The raster warped to the grid, thinned out `step` times by averaging."""
         from rasterio.enums import Resampling
-        from rasterio.errors import RasterioError
+        from rasterio.transform import Affine
+        from rasterio.vrt import WarpedVRT
 
-        shrink = max(1.0, max(self._view.width, self._view.height) / _MAX_SAMPLE_PX)
-        eight_bit = self._view.dtypes[0] == "uint8"
-        shape = (max(1, int(self._view.height / shrink)), max(1, int(self._view.width / shrink)))
-        if eight_bit:
-            self._probe()
-            return None
-        try:
-            values = self._view.read(
-                [*self._bands, self._alpha],
-                out_shape=(len(self._bands) + 1, *shape),
-                resampling=Resampling.nearest,
+        if step not in self._views:
+            source = self._overview(step)
+            options: dict[str, Any] = {"add_alpha": not self._has_alpha, "UNIFIED_SRC_NODATA": "YES"}
+            if source.nodata is not None:
+                options["src_nodata"] = source.nodata
+            how = Resampling.average
+            if step == 1:
+                how = Resampling.nearest if self._aligned else Resampling.bilinear
+            resolution = self.resolution * step
+            self._views[step] = self._stack.enter_context(
+                WarpedVRT(
+                    source,
+                    src_crs=self._source_crs,
+                    crs="EPSG:3857",
+                    transform=Affine(resolution, 0, self.bounds[0], 0, -resolution, self.bounds[3]),
+                    width=-(-self._size[0] // step),
+                    height=-(-self._size[1] // step),
+                    resampling=how,
+                    **options,
+                )
             )
+        return self._views[step]
+
+    def _overview(self, step: int) -> Any:
+        """The file itself, or its coarsest overview that still has the detail."""
+        import rasterio
+
+        factors = self._source.overviews(1) if self._source is self._file else []
+        fitting = [(factor, index) for index, factor in enumerate(factors) if factor <= step]
+        if not fitting:
+            return self._source
+        return self._stack.enter_context(rasterio.open(self.path, OVERVIEW_LEVEL=max(fitting)[1]))
+
+    def _look(self) -> tuple[float, float] | None:
+        """The stretch; says now that the pixels cannot be decoded, and not for every block."""
+        from rasterio.errors import RasterioError
+        from rasterio.windows import Window
+
+        eight_bit = self._dtype == "uint8"
+        step = 1
+        while not eight_bit and max(self._size) / step > _MAX_SAMPLE_PX:
+            step *= 2
+        try:
+            view = self._view(step)
+            middle = Window(view.width // 2, view.height // 2, 1, 1)
+            values = view.read([*self._bands, self._alpha], window=middle if eight_bit else None)
         except RasterioError as error:
-            raise ImageryError(f"its pixels cannot be decoded ({_words(error)})", path=self.path) from error
+            # A damaged block is only missing; a compression that GDAL lacks spoils all of them.
+            if eight_bit and not any(word in words(error).lower() for word in _CODEC_WORDS):
+                return None
+            raise ImageryError(f"its pixels cannot be decoded ({words(error)})", path=self.path) from error
+        return None if eight_bit else self._stretch(values)
+
+    def _stretch(self, values: NDArray[Any]) -> tuple[float, float]:
         sample = values[:-1][:, values[-1] >= self._opaque]
         sample = sample[np.isfinite(sample)]
         if not sample.size:
             raise ImageryError("the raster holds no data", path=self.path)
         low, high = (float(edge) for edge in np.percentile(sample, [0.5, 99.5]))
-        if (
-            self._view.dtypes[0] in ("uint16", "int16", "int32", "uint32")
-            and low >= 0
-            and sample.max() <= 255
-        ):
+        if np.dtype(self._dtype).kind in "ui" and sample.min() >= 0 and sample.max() <= 255:
             return 0.0, 255.0
         return (low, high) if high > low else (low, low + 1.0)
 
-    def _probe(self) -> None:
-        """Read one pixel, so that a compression that GDAL lacks is said now and not for every block."""
-        from rasterio.errors import RasterioError
-        from rasterio.windows import Window
-
-        try:
-            self._view.read(1, window=Window(self._view.width // 2, self._view.height // 2, 1, 1))
-        except RasterioError as error:
-            if any(word in _words(error).lower() for word in _CODEC_WORDS):
-                raise ImageryError(
-                    f"its pixels cannot be decoded ({_words(error)})", path=self.path
-                ) from error
-
 
 def _half_of(dtype: str) -> float:
-    kind = np.dtype(dtype)
-    return float(np.iinfo(kind).max) / 2 if kind.kind in "ui" else 0.5
-
-
-def _words(error: BaseException) -> str:
-    """The innermost reason; GDAL's is behind rasterio's "see previous exception"."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).split("\n")[0]
-
-
-def _without_palette(source: Any) -> str:
-    """A VRT in memory whose bands are a palette's red, green, blue and alpha."""
-    size = f'rasterXSize="{source.width}" rasterYSize="{source.height}"'
-    rectangle = f'xOff="0" yOff="0" xSize="{source.width}" ySize="{source.height}"'
-    transform = ", ".join(repr(float(value)) for value in source.transform.to_gdal())
-    bands = "".join(
-        f'<VRTRasterBand dataType="Byte" band="{number}"><ColorInterp>{name}</ColorInterp><ComplexSource>'
-        f'<SourceFilename relativeToVRT="0">{escape(source.name)}</SourceFilename><SourceBand>1</SourceBand>'
-        f"<SrcRect {rectangle}/><DstRect {rectangle}/>"
-        f"<ColorTableComponent>{number}</ColorTableComponent></ComplexSource></VRTRasterBand>"
-        for number, name in enumerate(("Red", "Green", "Blue", "Alpha"), start=1)
-    )
-    reference = f"<SRS>{escape(source.crs.to_wkt())}</SRS>" if source.crs else ""
-    return f"<VRTDataset {size}>{reference}<GeoTransform>{transform}</GeoTransform>{bands}</VRTDataset>"
+    """Half of what GDAL writes as opaque into an alpha band of a type."""
+    return {"uint8": 127.5, "uint16": 32767.5, "int16": 16383.5}.get(dtype, 0.5)

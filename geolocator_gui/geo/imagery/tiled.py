@@ -112,7 +112,7 @@ class TiledSource(ImagerySource):
             return Patch(np.zeros((height, width, 3), np.uint8), none)
         pixels, valid, coarsest = self._mosaic(level, x0, y0, x1, y1)
         patch = resample(pixels, valid, (left - x0, top - y0, right - x0, bottom - y0), width, height)
-        return Patch(patch.pixels, patch.valid, max(1.0, coarsest / wanted))
+        return Patch(patch.pixels, patch.valid, coarser_than(wanted, coarsest))
 
     def _read_in_halves(self, bounds: MercatorBounds, width: int, height: int) -> Patch:
         west, south, east, north = bounds
@@ -203,6 +203,12 @@ def _enlarge(parent: Tile, column: int, row: int, shift: int) -> Tile:
     left, top = (column % (1 << shift)) * side, (row % (1 << shift)) * side
     patch = resample(parent.pixels, parent.valid, (left, top, left + side, top + side), t, t)
     return Tile(patch.pixels, None if patch.valid.all() else patch.valid)
+
+
+def coarser_than(wanted: float, resolution: float) -> float:
+    """How many times coarser than wanted a resolution is; 1 where it is as fine (to within 1 %)."""
+    ratio = resolution / wanted
+    return ratio if ratio > 1.01 else 1.0
 
 
 def _snap(edge: float) -> float:
