@@ -72,9 +72,16 @@ def photo_id(path: Path) -> str:
     return f"photo:{digest.hexdigest()[:20]}"
 
 
-def chip_id(source: str, level: int, row: int, column: int, side_m: float) -> str:
-    """Stable id of a chip: imagery source and grid cell; not the row of an index that happens to hold it."""
-    return f"chip:{_word(source)}/{side_m:g}m/L{level}/{row}/{column}"
+def chip_id(source: str, side_m: float, lon: float, lat: float) -> str:
+    """Stable id of a chip: imagery source and grid cell; not the row of an index that happens to hold it.
+
+    Args:
+        source: Name of the imagery.
+        side_m: Ground metres per side, rounded to a centimetre.
+        lon: Degrees of the cell's centre, which is its name, rounded to a decimetre (1e-6 degrees).
+        lat: Degrees, likewise.
+    """
+    return f"chip:{_word(source)}/{round(side_m, 2):g}m/{lon:.6f},{lat:.6f}"
 
 
 def pair_id(data: str, name: str, view: Literal["ground", "satellite"]) -> str:

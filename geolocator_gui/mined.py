@@ -1,4 +1,4 @@
-"""What a mining leaves on disk, and how to read it; no torch, so that the window can.
+"""What mining and evaluation are told, and what a mining leaves on disk; no torch, so the window reads it.
 
 A mining folder holds `negatives.parquet` (a row per query and candidate, queries in order), `queries.parquet`
 and `chips.parquet` (a row each, with the 2-d projection) and `mining.json`, which is written last: a folder
@@ -62,6 +62,28 @@ class MineConfig(Config):
         if (self.data is None) == (self.index is None) or (self.index is None) != (self.photos is None):
             raise ValueError("give either data, or index and photos")
         return self
+
+
+class EvaluateConfig(Config):
+    """What an `evaluate` run does; the run's `config.toml`.
+
+    Attributes:
+        data: KIND:PATH.
+        models: One bundle, or several to compare on the same queries.
+        split: "train" or "val".
+        limit: Only the first pairs; None for all.
+        views: Also by field of view, with known and unknown heading.
+        device: "auto", "cpu", "cuda", "mps".
+        draws: Of the paired bootstrap.
+    """
+
+    data: str
+    models: tuple[str, ...] = Field(min_length=1)
+    split: str = "val"
+    limit: int | None = Field(default=None, ge=1)
+    views: bool = False
+    device: str = "auto"
+    draws: int = Field(default=10_000, ge=100)
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def stream_ranks(
     for first in range(start, stop, rows):
         last = min(first + rows, stop)
         similarity = buffer[: last - first]
-        vectors = torch.from_numpy(np.asarray(query[first:last], np.float32)).to(device)
+        vectors = _tensor(query[first:last], device)
         for left, tile in tiles.all():
             torch.mm(vectors, tile.T, out=similarity[:, left : left + len(tile)])
         yield _read_block(
@@ -165,9 +165,9 @@ class _Tiles:
     def __init__(self, reference: NDArray[np.floating], device: str) -> None:
         self._reference, self._device = reference, device
         self._whole: torch.Tensor | None = None
-        in_memory = reference.dtype == np.float32 and not isinstance(reference, np.memmap)
+        in_memory = type(reference) is np.ndarray and reference.dtype == np.float32
         limit = RESIDENT_BYTES if device == "cpu" else 8 * RESIDENT_BYTES
-        if (device == "cpu" and in_memory) or 4 * reference.size <= limit:
+        if (device == "cpu" and in_memory) or 4 * len(reference) * reference.shape[1] <= limit:
             self._whole = _tensor(reference, device)
 
     def all(self) -> Iterator[tuple[int, torch.Tensor]]:

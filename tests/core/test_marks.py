@@ -180,5 +180,5 @@ def test_ids_are_stable_and_readable(tmp_path: Path) -> None:
     assert photo_id(a) == photo_id(b)
     b.write_bytes(b"other")
     assert photo_id(a) != photo_id(b)
-    assert chip_id("town.mbtiles#x", 2, 10, 4, 80.0) == "chip:town.mbtiles-x/80m/L2/10/4"
+    assert chip_id("town.mbtiles#x", 80.0, 8.5, -47.25) == "chip:town.mbtiles-x/80m/8.500000,-47.250000"
     assert pair_id("cvusa", "0001227", "ground") == "ground:cvusa/0001227"
