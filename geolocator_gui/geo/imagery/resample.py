@@ -6,13 +6,17 @@ over the piecewise constant source. A box of one pixel is linear interpolation b
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.geo.imagery.base import Patch, Pixels, Valid
 
 Floats = NDArray[np.float32]
-_BLOCK = 32
+_BLOCK = 64
 
 
 def resample(
@@ -44,49 +48,63 @@ def resample(
     down = _Weights(top, bottom, height, pixels.shape[0])
     across = _Weights(left, right, width, pixels.shape[1])
     if valid is None or valid.all():
-        values = across.apply(down.apply(pixels.astype(np.float32)).transpose(1, 0, 2)).transpose(1, 0, 2)
-        return Patch(_to_uint8(values), np.ones((height, width), bool))
-    weighted = np.concatenate([pixels, np.full((*pixels.shape[:2], 1), 255, np.uint8)], axis=2)
-    weighted = np.where(valid[..., None], weighted, np.uint8(0)).astype(np.float32)
-    sums = across.apply(down.apply(weighted).transpose(1, 0, 2)).transpose(1, 0, 2)
-    share = sums[..., 3] / 255.0
-    values = sums[..., :3] / np.maximum(share, 1e-6)[..., None]
-    return Patch(_to_uint8(values), share >= 0.5 - 1e-4)
+        planes = np.stack(cv2.split(pixels)).astype(np.float32)
+        return Patch(_to_uint8(across.across(down.down(planes))), np.ones((height, width), bool))
+    masked = np.where(valid[..., None], pixels, np.uint8(0))
+    planes = np.stack([*cv2.split(masked), valid.astype(np.uint8)]).astype(np.float32)
+    sums = across.across(down.down(planes))
+    values = sums[:3] / np.maximum(sums[3], 1e-6)
+    return Patch(_to_uint8(values), sums[3] >= 0.5 - 1e-4)
 
 
 def _is_aligned(box: tuple[float, float, float, float]) -> bool:
     return all(abs(edge - round(edge)) < 1e-6 for edge in box)
 
 
-def _to_uint8(values: Floats) -> Pixels:
+def _to_uint8(planes: Floats) -> Pixels:
+    """(3, h, w) to (h, w, 3), rounded."""
     # The tiny offset keeps exact halves from falling to either side by a rounding error of the sums.
-    return np.ascontiguousarray(np.clip(np.floor(values + np.float32(0.5005)), 0, 255).astype(np.uint8))
+    rounded = np.minimum(planes + np.float32(0.5005), np.float32(255)).astype(np.uint8)
+    return np.asarray(cv2.merge(list(rounded)), np.uint8)
 
 
 class _Weights:
-    """The banded matrix of one axis, applied in blocks along the first axis of an array."""
+    """The banded matrix of one axis, applied in blocks; each output pixel is a mean of few neighbours."""
 
     def __init__(self, start: float, stop: float, count: int, size: int) -> None:
         scale = (stop - start) / count
-        centres = start + (np.arange(count) + 0.5) * scale
-        half = max(scale, 1.0) / 2
-        self._low, self._high = centres - half, centres + half
+        self._first, self._scale, self._half = start + scale / 2, scale, max(scale, 1.0) / 2
         self._count, self._size = count, size
 
-    def apply(self, values: Floats) -> Floats:
-        """(size, m, c) to (count, m, c)."""
-        flat = values.reshape(self._size, -1)
-        result = np.empty((self._count, flat.shape[1]), np.float32)
+    def down(self, planes: Floats) -> Floats:
+        """(c, size, m) to (c, count, m)."""
+        result = np.empty((planes.shape[0], self._count, planes.shape[2]), np.float32)
+        for begin, end, first, last, weights in self._blocks():
+            np.matmul(weights, planes[:, first:last], out=result[:, begin:end])
+        return result
+
+    def across(self, planes: Floats) -> Floats:
+        """(c, m, size) to (c, m, count)."""
+        result = np.empty((*planes.shape[:2], self._count), np.float32)
+        for begin, end, first, last, weights in self._blocks():
+            np.matmul(planes[:, :, first:last], weights.T, out=result[:, :, begin:end])
+        return result
+
+    def _blocks(self) -> Iterator[tuple[int, int, int, int, Floats]]:
+        """Output range, source range, and the (output, source) weights between them."""
         for begin in range(0, self._count, _BLOCK):
             end = min(begin + _BLOCK, self._count)
-            low, high = self._low[begin:end, None], self._high[begin:end, None]
-            first = int(np.clip(np.floor(low.min()), 0, self._size - 1))
-            last = int(np.clip(np.ceil(high.max()), first + 1, self._size))
+            centres = self._first + np.arange(begin, end)[:, None] * self._scale
+            low, high = centres - self._half, centres + self._half
+            first = min(max(math.floor(low[0, 0]), 0), self._size - 1)
+            last = min(max(math.ceil(high[-1, 0]), first + 1), self._size)
             cells = np.arange(first, last)[None, :]
-            weights = np.clip(np.minimum(high, cells + 1) - np.maximum(low, cells), 0, None)
+            weights = np.minimum(high, cells + 1) - np.maximum(low, cells)
+            np.maximum(weights, 0.0, out=weights)
             # What lies beyond the image's edge is taken from its last pixel.
-            weights[:, 0] += np.clip(np.minimum(high, first) - low, 0, None)[:, 0]
-            weights[:, -1] += np.clip(high - np.maximum(low, last), 0, None)[:, 0]
-            weights /= weights.sum(axis=1, keepdims=True)
-            np.matmul(weights.astype(np.float32), flat[first:last], out=result[begin:end])
-        return result.reshape(self._count, *values.shape[1:])
+            if low[0, 0] < first:
+                weights[:, 0] += np.maximum(np.minimum(high, first) - low, 0.0)[:, 0]
+            if high[-1, 0] > last:
+                weights[:, -1] += np.maximum(high - np.maximum(low, last), 0.0)[:, 0]
+            weights /= 2 * self._half
+            yield begin, end, first, last, weights.astype(np.float32)
