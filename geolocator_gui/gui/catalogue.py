@@ -53,6 +53,7 @@ class IndexRow:
         bounds: Extent, None while unknown.
         side_m: Metres per chip side.
         geometries: GeoJSON geometries of its areas.
+        weights_sha256: Of its bundle.
     """
 
     name: str
@@ -69,6 +70,7 @@ class IndexRow:
     bounds: BoundingBox | None = None
     side_m: float | None = None
     geometries: tuple[Mapping[str, Any], ...] = ()
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def read_index(folder: Path, models: list[ModelRow]) -> IndexRow | None:
         bounds=extent(geometries),
         side_m=float(parts[0]["side_m"]) if parts else None,
         geometries=geometries,
+        weights_sha256=str(model.get("weights_sha256", "")),
     )
 
 

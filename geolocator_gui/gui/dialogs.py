@@ -1,0 +1,161 @@
+"""The few dialogs: a tile server's address, a known provider, which release a checkpoint is, shortcuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QGridLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from geolocator_gui.gui.catalogue import ModelRow
+from geolocator_gui.gui.widgets.basics import Label
+from geolocator_gui.gui.widgets.choice_list import ChoiceList
+from geolocator_gui.workspace import ImageryEntry
+
+
+class Dialog(QDialog):
+    """A dialog with a title line, a body and two buttons."""
+
+    def __init__(self, parent: QWidget, title: str, words: str, accept: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setMinimumWidth(480)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(24, 24, 24, 16)
+        self.body.setSpacing(12)
+        self.body.addWidget(Label(title, "Title", wrap=True))
+        if words:
+            self.body.addWidget(Label(words, "Secondary", wrap=True))
+        self.buttons = QDialogButtonBox()
+        self.buttons.addButton(self.tr("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
+        self.ok = self.buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.ok.setObjectName("Primary")
+        self.ok.setDefault(True)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+
+    def finish(self) -> None:
+        """Put the buttons under what was added to the body."""
+        self.body.addSpacing(8)
+        self.body.addWidget(self.buttons)
+
+
+class AddressDialog(Dialog):
+    """Asks for a tile server: its address, name, attribution, and whether whole areas may be fetched."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(
+            parent,
+            "Tile server",
+            "Tiles are fetched only for areas that you look at or index, and kept in the workspace. Write {x}, {y} "
+            "and {z} where the numbers go.",
+            "Add imagery",
+        )
+        self.address, self.name, self.attribution = QLineEdit(), QLineEdit(), QLineEdit()
+        self.address.setPlaceholderText("https://tiles.example.org/{z}/{x}/{y}.jpg")
+        self.name.setPlaceholderText("City orthophoto 2025")
+        self.attribution.setPlaceholderText("© who made it, as the licence wants it shown")
+        self.bulk = QCheckBox(self.tr("The terms allow fetching whole areas"))
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow(self.tr("Address"), self.address)
+        form.addRow(self.tr("Name"), self.name)
+        form.addRow(self.tr("Attribution"), self.attribution)
+        form.addRow("", self.bulk)
+        self.body.addLayout(form)
+        self.finish()
+        for field in (self.address, self.name):
+            field.textChanged.connect(self._check)
+        self._check()
+
+    def entry(self) -> ImageryEntry:
+        """What was entered."""
+        return ImageryEntry(
+            self.name.text().strip(),
+            self.address.text().strip(),
+            self.attribution.text().strip(),
+            self.bulk.isChecked(),
+        )
+
+    def _check(self) -> None:
+        address = self.address.text()
+        whole = all(part in address for part in ("{z}", "{x}")) and ("{y}" in address or "{-y}" in address)
+        self.ok.setEnabled(whole and bool(self.name.text().strip()))
+
+
+class ModelDialog(Dialog):
+    """Asks which release a checkpoint is."""
+
+    def __init__(self, parent: QWidget, file: Path, models: list[ModelRow]) -> None:
+        super().__init__(
+            parent,
+            f"Which model is {file.name}?",
+            "A checkpoint holds only numbers: what it was trained for decides how photos and chips are put before it.",
+            "Add model",
+        )
+        self.choices = ChoiceList()
+        for model in models:
+            self.choices.add(model.name, model.title, _explained(model))
+        self.body.addWidget(self.choices)
+        self.finish()
+        self.setMinimumHeight(420)
+        self.choices.setCurrentRow(_likely(file, models))
+
+    def preset(self) -> str:
+        """Name of the chosen release."""
+        return self.choices.current()
+
+
+class ShortcutsDialog(Dialog):
+    """Every shortcut."""
+
+    def __init__(self, parent: QWidget, shortcuts: list[tuple[str, str]]) -> None:
+        super().__init__(parent, "Shortcuts", "", "Close")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(6)
+        half = (len(shortcuts) + 1) // 2
+        for place, (keys, words) in enumerate(shortcuts):
+            row, column = place % half, 2 * (place // half)
+            label = Label(keys, "Strong")
+            label.setMinimumWidth(96)
+            grid.addWidget(label, row, column)
+            text = Label(words)
+            text.setMinimumWidth(190)
+            grid.addWidget(text, row, column + 1, Qt.AlignmentFlag.AlignLeft)
+        self.body.addLayout(grid)
+        self.finish()
+        self.setMinimumWidth(680)
+        for made in self.buttons.buttons():
+            if self.buttons.buttonRole(made) == QDialogButtonBox.ButtonRole.RejectRole:
+                made.hide()
+
+
+def _explained(model: ModelRow) -> str:
+    views = {
+        "panorama": "360° panoramas",
+        "panorama_strip": "360° panoramas, a band around the horizon",
+        "perspective": "ordinary photos",
+        "drone": "drone photos",
+    }
+    side = f"chips {model.config.side_m:.0f} m wide" if model.config.side_m else "chip size is yours to set"
+    trained = f"trained on {model.config.trained_on} · " if model.config.trained_on else ""
+    return f"{trained}for {views[model.config.ground_view]} · {side}"
+
+
+def _likely(file: Path, models: list[ModelRow]) -> int:
+    """The release whose name shares most words with the file's path."""
+    words = {
+        word for word in str(file).lower().replace("/", "_").replace("-", "_").split("_") if len(word) > 3
+    }
+    shared = [len(words & set(model.name.lower().replace("-", "_").split("_"))) for model in models]
+    return shared.index(max(shared)) if shared and max(shared) else 0

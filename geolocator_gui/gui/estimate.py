@@ -1,0 +1,124 @@
+"""What an index will cost, before it is started; plain functions without Qt."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geolocator_gui.configs import ModelConfig
+from geolocator_gui.gui import wording
+from geolocator_gui.paths import user_data_dir
+from geolocator_gui.records import ImageryInfo
+from geolocator_gui.workspace import write_atomically
+
+if TYPE_CHECKING:
+    from geolocator_gui.geo.area import Area
+
+_CHIP_BYTES = 64  # its row in chips.parquet and the search structure
+_TILE_BYTES = 18_000  # a 256² JPEG tile of aerial imagery, on average
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an index will cost.
+
+    Attributes:
+        chips: Chips to embed.
+        tiles: Tiles to fetch from the network, 0 for files.
+        disk: Bytes written.
+        seconds: Time on this machine, None before anything was measured here.
+        square_km: Size of the area.
+        allowed: The imagery's terms allow fetching whole areas.
+        trouble: Why it cannot be started, "" when it can.
+    """
+
+    chips: int
+    tiles: int
+    disk: float
+    seconds: float | None
+    square_km: float
+    allowed: bool = True
+    trouble: str = ""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and value of every line that is shown."""
+        rows = [
+            ("Area", wording.area(self.square_km)),
+            ("Chips", wording.count(self.chips)),
+            ("Tiles to fetch", wording.count(self.tiles) if self.tiles else "none, on this machine"),
+            ("Disk", wording.size(self.disk)),
+        ]
+        time = (
+            "measured by the first run" if self.seconds is None else f"about {wording.duration(self.seconds)}"
+        )
+        return [*rows, ("Time", time)]
+
+
+def estimate(
+    area: Area | None,
+    info: ImageryInfo,
+    model: ModelConfig,
+    overlap: float,
+    side_m: float | None,
+    rate: float | None,
+) -> Estimate:
+    """Count chips, tiles, bytes and time.
+
+    Args:
+        area: What to index; None takes the whole imagery.
+        info: The imagery.
+        model: The model.
+        overlap: Of neighbouring chips, 0..0.75.
+        side_m: Metres per chip side; None takes the model's.
+        rate: Chips per second measured on this machine, None when unknown.
+
+    Raises:
+        AreaError: The area cannot be covered.
+    """
+    from geolocator_gui.geo.area import area_of_imagery
+    from geolocator_gui.geo.grid import build_grid
+
+    side = side_m or model.side_m
+    if side is None:
+        return Estimate(
+            0, 0, 0, None, 0, trouble="Set how many metres a chip covers: this model does not say."
+        )
+    whole = area if area is not None else area_of_imagery(info)
+    grid = build_grid(whole, side, overlap)
+    chips = grid.count
+    trouble = "" if chips else f"The area is smaller than one chip ({side:.0f} m)."
+    tiles = 0
+    if info.kind in ("xyz", "wms", "wmts") and info.max_zoom is not None:
+        latitude = (whole.bounds.south + whole.bounds.north) / 2
+        finest = side / model.satellite_source_px
+        around = 2 * math.pi * 6378137 * math.cos(math.radians(latitude)) / 256
+        zoom = min(info.max_zoom, math.ceil(math.log2(around / max(finest, 0.01))))
+        tile_side = around * 256 / 2**zoom
+        tiles = math.ceil(whole.km2 * 1e6 / tile_side**2 * 1.1) + 4
+    disk = chips * (2.0 * model.embedding_size + _CHIP_BYTES) + tiles * _TILE_BYTES
+    seconds = None if rate is None or rate <= 0 else chips / rate
+    return Estimate(chips, tiles, disk, seconds, whole.km2, info.bulk, trouble)
+
+
+def known_rate(model: str, file: Path | None = None) -> float | None:
+    """Chips per second that an index run with this model last reached on this machine."""
+    path = file or user_data_dir() / "rates.json"
+    try:
+        value = json.loads(path.read_text("utf-8")).get(model)
+        return float(value) if value else None
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None  # not measured yet, or a file of another version
+
+
+def remember_rate(model: str, rate: float, file: Path | None = None) -> None:
+    """Keep what a run measured."""
+    path = file or user_data_dir() / "rates.json"
+    try:
+        rates = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        rates = {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({**(rates if isinstance(rates, dict) else {}), model: rate}))

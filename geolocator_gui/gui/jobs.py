@@ -1,0 +1,159 @@
+"""Runs of the workspace: started as child processes, followed on disk, found again after a restart."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from geolocator_gui import runs
+from geolocator_gui.configs import Config
+from geolocator_gui.gui.background import Background
+from geolocator_gui.gui.notifications import Notifications
+from geolocator_gui.gui.run_rows import RunRow, RunTail, find_runs
+from geolocator_gui.runs import RunFolder
+from geolocator_gui.workspace import Workspace
+
+_INTERVAL_MS = 300
+
+
+class Job:
+    """One run as the window holds it: its folder, its tail, and its process if this window started it.
+
+    The window's process may end while the run works on; another window builds the same `Job` from the folder.
+    """
+
+    def __init__(self, run: RunFolder, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.run = run
+        self.process = process
+        self.tail = RunTail(run)
+
+    def read(self) -> RunRow:
+        """Where the run stands (reads files)."""
+        if self.process is not None and self.process.poll() is not None:
+            self.process = None  # reaped; how it ended is in the events, or the lock says it is gone
+        return self.tail.read()
+
+    def kill(self) -> None:
+        """End the process at once; what was committed is kept."""
+        if self.process is not None:
+            self.process.terminate()
+
+
+class Jobs(QObject):
+    """All runs of the open workspace.
+
+    Signals:
+        changed: The rows are other ones.
+        ended: A `RunRow` that has just left "running".
+    """
+
+    changed = Signal()
+    ended = Signal(object)
+
+    def __init__(
+        self, background: Background, notifications: Notifications, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._background = background
+        self._notifications = notifications
+        self._jobs: dict[Path, Job] = {}
+        self._rows: dict[Path, RunRow] = {}
+        self._workspace: Workspace | None = None
+        self._reading = False
+        self._timer = QTimer(self, interval=_INTERVAL_MS)
+        self._timer.timeout.connect(self.refresh)
+
+    @property
+    def rows(self) -> list[RunRow]:
+        """Runs, those that work first, then the newest."""
+        alive = {"running": 0, "waiting": 0}
+        return sorted(self._rows.values(), key=lambda row: (alive.get(row.state, 1), -(row.updated or 0)))
+
+    @property
+    def working(self) -> list[RunRow]:
+        """Runs that work now."""
+        return [row for row in self.rows if row.state in ("running", "waiting")]
+
+    def set_workspace(self, workspace: Workspace | None) -> None:
+        """Follow the runs of this workspace."""
+        self._workspace = workspace
+        self._jobs, self._rows = {}, {}
+        self.changed.emit()
+        if workspace is None:
+            self._timer.stop()
+        else:
+            self._timer.start()
+            self.refresh()
+
+    def start(self, verb: str, thing: Path, config: Config) -> None:
+        """Start a new run."""
+
+        def work() -> Job:
+            run = RunFolder(thing)
+            run.write_config(verb, config)
+            return Job(run, runs.start(verb, thing))
+
+        self._background.run(work, self._on_started, self._notifications.error)
+
+    def resume(self, thing: Path) -> None:
+        """Continue a run that stopped, failed or was killed."""
+
+        def work() -> Job:
+            run = RunFolder(thing)
+            return Job(run, runs.start(run.verb(), thing))
+
+        self._background.run(work, self._on_started, self._notifications.error)
+
+    def stop(self, thing: Path) -> None:
+        """Ask a run to stop at its next step."""
+        job = self._jobs.get(thing)
+        if job is not None:
+            self._background.run(job.run.request_stop, lambda _: self.refresh(), self._notifications.error)
+
+    def job(self, thing: Path) -> Job | None:
+        """The job of a folder."""
+        return self._jobs.get(thing)
+
+    def refresh(self) -> None:
+        """Read what is new, off the GUI thread."""
+        if self._reading or self._workspace is None:
+            return
+        self._reading = True
+        workspace, jobs = self._workspace, dict(self._jobs)
+
+        def work() -> tuple[Workspace, dict[Path, Job], dict[Path, RunRow]]:
+            for run in find_runs(workspace):
+                jobs.setdefault(run.thing, Job(run))
+            live = {thing: job for thing, job in jobs.items() if job.run.path.exists()}
+            return workspace, live, {thing: job.read() for thing, job in live.items()}
+
+        self._background.run(work, self._on_read, self._on_unread)
+
+    def _on_started(self, job: Job) -> None:
+        self._jobs[job.run.thing] = job
+        self.refresh()
+
+    def _on_read(self, answer: tuple[Workspace, dict[Path, Job], dict[Path, RunRow]]) -> None:
+        self._reading = False
+        workspace, jobs, rows = answer
+        if workspace is not self._workspace:
+            return
+        # A run may have been started while the folders were read; its job, with its process, is the newer.
+        self._jobs = {**jobs, **{thing: job for thing, job in self._jobs.items() if job.process is not None}}
+        before, self._rows = self._rows, rows
+        if rows != before:
+            self.changed.emit()
+        for thing, row in rows.items():
+            old = before.get(thing)
+            if (
+                old is not None
+                and old.state in ("running", "waiting")
+                and row.state not in ("running", "waiting")
+            ):
+                self.ended.emit(row)
+
+    def _on_unread(self, error: Exception) -> None:
+        self._reading = False
+        self._notifications.error(error)

@@ -1,0 +1,238 @@
+"""Sends the photos of the tray to the worker, one after another, and puts the answers on their cards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from geolocator_gui.configs import LocaliseConfig
+from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.gui.answers import localisation_from
+from geolocator_gui.gui.background import Background
+from geolocator_gui.gui.notifications import Notifications
+from geolocator_gui.gui.tray import PhotoCard, Tray
+from geolocator_gui.gui.worker import ProcessOutcome, WorkerClient, WorkerLostError
+from geolocator_gui.paths import user_cache_dir
+
+_SCORES_KEPT = 24
+
+
+@dataclass(frozen=True)
+class OpenIndex:
+    """The index that answers, as the worker described it.
+
+    Attributes:
+        folder: Where it lies.
+        chips: How many can be found.
+        model: Name of the bundle.
+        device: "cpu", "cuda", …
+        details: Back-end, precision and the like.
+    """
+
+    folder: Path
+    chips: int
+    model: str
+    device: str
+    details: Mapping[str, Any]
+
+
+class Locator(QObject):
+    """The queue between the tray and the worker.
+
+    Signals:
+        cards_changed: Keys of cards that changed, gathered for a moment.
+        answered: Key of a card that has a new answer.
+        opened: An `OpenIndex`, or None when none is open.
+        progress: How many are done and how many were asked for, of the current batch.
+    """
+
+    cards_changed = Signal(list)
+    answered = Signal(int)
+    opened = Signal(object)
+    progress = Signal(int, int)
+
+    def __init__(
+        self, tray: Tray, background: Background, notifications: Notifications, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.tray = tray
+        self.worker = WorkerClient(user_cache_dir() / "worker.log", self)
+        self.options = LocaliseConfig(top=10)
+        self.index: OpenIndex | None = None
+        self._background = background
+        self._notifications = notifications
+        self._wanted: tuple[Path, Path | None] | None = None
+        self._opening = False
+        self._queue: deque[int] = deque()
+        self._current: int | None = None
+        self._asked = self._done = 0
+        self._changed: set[int] = set()
+        self._scores_folder = Path(tempfile.mkdtemp(prefix="geolocator-"))
+        self._scores: dict[int, Path] = {}
+        self._tell = QTimer(self, interval=40, singleShot=True)
+        self._tell.timeout.connect(self._on_tell)
+        self.worker.died.connect(self._on_died)
+
+    # -- the index ----------------------------------------------------------------------------------------
+
+    def open_index(self, folder: Path | None, models: Path | None) -> None:
+        """Answer from this index from now on; None closes."""
+        self._wanted = None if folder is None else (folder, models)
+        self.index = None
+        self.opened.emit(None)
+        if folder is None:
+            self.release()
+            return
+        self._open()
+
+    def release(self) -> None:
+        """Let go of model and index (before a run needs the device); the next photo opens them again."""
+        self.index = None
+        if self.worker.is_running:
+            self.worker.ask("close", {}, lambda _: None, lambda _: None)
+
+    def _open(self) -> None:
+        if self._wanted is None or self._opening:
+            return
+        self._opening = True
+        wanted = folder, models = self._wanted
+        fields = {"index": str(folder), "models": None if models is None else str(models), "device": "auto"}
+
+        def success(result: Mapping[str, Any]) -> None:
+            self._opening = False
+            if self._wanted != wanted:
+                self._open()
+                return
+            known = {"chips", "model", "device"}
+            details = {key: value for key, value in result.items() if key not in known}
+            self.index = OpenIndex(
+                folder, int(result["chips"]), str(result["model"]), str(result.get("device", "")), details
+            )
+            self.opened.emit(self.index)
+            self._next_photo()
+
+        def failure(error: GeolocatorError) -> None:
+            self._opening = False
+            if self._wanted != wanted:
+                self._open()
+                return
+            self._notifications.error(error, log=self.worker.log_file)
+            self._fail_queue(error)
+
+        self.worker.ask("open", fields, success, failure)
+
+    # -- the photos ---------------------------------------------------------------------------------------
+
+    def enqueue(self, keys: Iterable[int], *, first: bool = False) -> None:
+        """Locate these photos; without an index they wait for one."""
+        for key in keys:
+            if key in self._queue or key == self._current or self.tray.get(key) is None:
+                continue
+            self._set(key, state="queued", error="", hint="")
+            self._asked += 1
+            if first:
+                self._queue.appendleft(key)
+            else:
+                self._queue.append(key)
+        self.progress.emit(self._done, self._asked)
+        self._next_photo()
+
+    def cancel(self) -> None:
+        """Take everything that waits out of the queue; the photo in work is finished."""
+        for key in self._queue:
+            card = self.tray.get(key)
+            self._set(key, state="located" if card is not None and card.answer is not None else "new")
+        self._queue.clear()
+        self._asked = self._done + (self._current is not None)
+        self.progress.emit(self._done, self._asked)
+
+    def scores(self, key: int) -> Path | None:
+        """File with the scores of all chips for a photo (float32, row order), None when it is gone."""
+        return self._scores.get(key)
+
+    def close(self) -> None:
+        """End the worker and delete what was scratch."""
+        self.worker.close()
+        shutil.rmtree(self._scores_folder, ignore_errors=True)
+
+    def _next_photo(self) -> None:
+        if self._current is not None or not self._queue:
+            if self._current is None and self._asked:
+                self._asked = self._done = 0
+                self.progress.emit(0, 0)
+            return
+        if self.index is None:
+            self._open()
+            return
+        key = self._queue.popleft()
+        card = self.tray.get(key)
+        if card is None:
+            self._done += 1
+            self._next_photo()
+            return
+        self._current = key
+        self._set(key, state="locating")
+        scores = self._scores_folder / f"{key}.npy"
+        options = card.options(self.options).model_dump(mode="json", exclude_none=True)
+        index = self.index.folder.name
+        self.worker.ask(
+            "localise",
+            {"photo": str(card.path), "options": options, "scores": str(scores)},
+            lambda result: self._on_answer(card, index, scores, result),
+            lambda error: self._on_failure(key, error),
+        )
+
+    def _on_answer(self, card: PhotoCard, index: str, scores: Path, result: Mapping[str, Any]) -> None:
+        answer = localisation_from(result)
+        if answer.error:
+            self._set(card.key, state="failed", error=answer.error, hint="", answer=None, facts=answer.facts)
+        else:
+            self._scores[card.key] = scores
+            for old in list(self._scores)[:-_SCORES_KEPT]:
+                self._background.run(lambda path=self._scores.pop(old): path.unlink(missing_ok=True))
+            facts = answer.facts or card.facts
+            self._set(card.key, state="located", answer=answer, index=index, facts=facts, error="", hint="")
+        self._finish(card.key)
+        self.answered.emit(card.key)
+
+    def _on_failure(self, key: int, error: GeolocatorError) -> None:
+        self._set(key, state="failed", error=error.what, hint=error.hint)
+        if isinstance(error, WorkerLostError):
+            self._notifications.error(error, log=self.worker.log_file)
+        self._finish(key)
+
+    def _finish(self, key: int) -> None:
+        if self._current == key:
+            self._current = None
+        self._done += 1
+        self.progress.emit(self._done, self._asked)
+        self._next_photo()
+
+    def _fail_queue(self, error: GeolocatorError) -> None:
+        for key in self._queue:
+            self._set(key, state="failed", error=error.what, hint=error.hint)
+        self._queue.clear()
+        self._asked = self._done = 0
+        self.progress.emit(0, 0)
+
+    def _on_died(self, outcome: ProcessOutcome) -> None:
+        self.index = None
+        self._opening = False
+        self.opened.emit(None)
+
+    def _set(self, key: int, **fields: Any) -> None:
+        if self.tray.change(key, **fields) is not None:
+            self._changed.add(key)
+            if not self._tell.isActive():
+                self._tell.start()
+
+    def _on_tell(self) -> None:
+        changed, self._changed = sorted(self._changed), set()
+        self.cards_changed.emit(changed)

@@ -1,0 +1,392 @@
+"""The window: rail, panels, map, answer pane; what connects them, and what it remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from geolocator_gui.gui.answer_pane import AnswerPane
+from geolocator_gui.gui.commands import Commands
+from geolocator_gui.gui.drops import Dropped
+from geolocator_gui.gui.exports import Exports
+from geolocator_gui.gui.inputs import Inputs
+from geolocator_gui.gui.map.controller import MapController
+from geolocator_gui.gui.map.view import MapView
+from geolocator_gui.gui.panels.area import AreaPanel
+from geolocator_gui.gui.panels.negatives import NegativesPanel
+from geolocator_gui.gui.panels.page import Panel
+from geolocator_gui.gui.panels.photos import PhotosPanel
+from geolocator_gui.gui.panels.runs import RunsPanel
+from geolocator_gui.gui.panels.training import TrainingPanel
+from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.settings import Settings
+from geolocator_gui.gui.status_bar import StatusBar
+from geolocator_gui.gui.top_bar import TopBar
+from geolocator_gui.gui.welcome import Welcome
+from geolocator_gui.gui.widgets.rail import Page, Rail
+from geolocator_gui.gui.widgets.toast import Toasts
+
+_ANSWER_HEIGHT, _PANEL_WIDTH = 248, 336
+
+
+class MainWindow(QMainWindow):
+    """The window.
+
+    Signals:
+        map_ready: The map page can show things.
+    """
+
+    map_ready = Signal()
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.setObjectName("Surface")
+        self.setWindowTitle("Geolocator")
+        self.setAcceptDrops(True)
+        self.setMinimumSize(820, 560)
+        self.session = Session(settings, self)
+        self.map_view: MapView | None = None
+        self.map: MapController | None = None
+        self.panels: dict[str, Panel] = {
+            "area": AreaPanel(self.session),
+            "photos": PhotosPanel(self.session),
+            "negatives": NegativesPanel(self.session),
+            "training": TrainingPanel(self.session),
+            "runs": RunsPanel(self.session),
+        }
+        self.exports = Exports(self.session, self)
+        self.answer = AnswerPane(self.session)
+        self.commands = Commands(self)
+        self.welcome = Welcome(settings)
+        self._build()
+        self.toasts = Toasts(self.session.notifications, self._desk)
+        self.inputs = Inputs(self.session, self)
+        self._connect()
+        self._restore()
+        self._closed = False
+
+    @property
+    def area_panel(self) -> AreaPanel:
+        """The Area page."""
+        panel = self.panels["area"]
+        assert isinstance(panel, AreaPanel)
+        return panel
+
+    @property
+    def photos_panel(self) -> PhotosPanel:
+        """The Photos page."""
+        panel = self.panels["photos"]
+        assert isinstance(panel, PhotosPanel)
+        return panel
+
+    # -- making -------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.rail = Rail(
+            [
+                Page("area", "vector-square", self.tr("Area"), self.tr("Imagery, outline, index (Ctrl+1)")),
+                Page(
+                    "photos",
+                    "image-multiple-outline",
+                    self.tr("Photos"),
+                    self.tr("Photos to locate (Ctrl+2)"),
+                ),
+                Page(
+                    "negatives",
+                    "select-compare",
+                    self.tr("Hard\nnegatives"),
+                    self.tr("What the model confuses (Ctrl+3)"),
+                ),
+                Page(
+                    "training",
+                    "chart-bell-curve-cumulative",
+                    self.tr("Training"),
+                    self.tr("Fine-tune a model (Ctrl+4)"),
+                ),
+                Page("runs", "playlist-play", self.tr("Runs"), self.tr("Work in progress and done (Ctrl+5)")),
+            ]
+        )
+        self.top_bar = TopBar(self.session, self.commands.workspace_menu())
+        self.status = StatusBar(self.session)
+        self._pages = QStackedWidget()
+        self._pages.setObjectName("Panel")
+        self._pages.setMinimumWidth(272)
+        self._pages.setMaximumWidth(520)
+        for panel in self.panels.values():
+            self._pages.addWidget(panel)
+        self._map_place = QWidget()
+        self._map_place.setObjectName("MapPlace")
+        self._map_place.setMinimumSize(240, 160)
+        place = QVBoxLayout(self._map_place)
+        place.setContentsMargins(0, 0, 0, 0)
+        self._right = QSplitter(Qt.Orientation.Vertical)
+        self._right.setHandleWidth(1)
+        self._right.setChildrenCollapsible(False)
+        self._right.addWidget(self._map_place)
+        self._right.addWidget(self.answer)
+        self._right.setStretchFactor(0, 1)
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split.setHandleWidth(1)
+        self._split.setChildrenCollapsible(False)
+        self._split.addWidget(self._pages)
+        self._split.addWidget(self._right)
+        self._split.setStretchFactor(1, 1)
+        middle = QWidget()
+        line = QHBoxLayout(middle)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(0)
+        line.addWidget(self.rail)
+        line.addWidget(self._split, 1)
+        self._desk = QWidget()
+        column = QVBoxLayout(self._desk)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.top_bar)
+        column.addWidget(middle, 1)
+        column.addWidget(self.status)
+        self._front = QStackedWidget()
+        self._front.addWidget(self.welcome)
+        self._front.addWidget(self._desk)
+        self.setCentralWidget(self._front)
+        self.commands.fill(self.menuBar())
+
+    def _connect(self) -> None:
+        session, commands = self.session, self.commands
+        self.rail.chosen.connect(self.show_page)
+        self.welcome.demo_wanted.connect(commands.open_demo)
+        self.welcome.create_wanted.connect(commands.create_workspace)
+        self.welcome.open_wanted.connect(commands.open_workspace)
+        self.welcome.recent_wanted.connect(session.open_workspace)
+        session.workspace_changed.connect(self._on_workspace)
+        session.notifications.posted.connect(self._on_message)
+        area, photos = self.area_panel, self.photos_panel
+        area.draw_wanted.connect(self._on_draw)
+        area.import_area_wanted.connect(commands.import_area)
+        area.add_imagery_wanted.connect(commands.add_imagery)
+        area.add_model_wanted.connect(commands.add_model)
+        area.show_index_wanted.connect(self._on_show_index)
+        photos.add_wanted.connect(commands.add_photos)
+        photos.show_wanted.connect(lambda: self.map is not None and self.map.show_answer())
+        photos.compare_wanted.connect(lambda: self.answer.show_compare(True))
+        negatives, training, runs = self.panels["negatives"], self.panels["training"], self.panels["runs"]
+        if (
+            isinstance(negatives, NegativesPanel)
+            and isinstance(training, TrainingPanel)
+            and isinstance(runs, RunsPanel)
+        ):
+            negatives.photos_wanted.connect(lambda: self.show_page("photos"))
+            training.runs_wanted.connect(lambda: self.show_page("runs"))
+            runs.area_wanted.connect(lambda: self.show_page("area"))
+        self.status.runs_wanted.connect(lambda: self.show_page("runs"))
+        self.top_bar.add_model_wanted.connect(commands.add_model)
+        self.top_bar.build_wanted.connect(lambda: self.show_page("area"))
+        go = self.top_bar.go_to
+        go.position_wanted.connect(self.fly_to)
+        go.area_wanted.connect(commands.open_area)
+        go.index_wanted.connect(self._on_go_index)
+        go.photo_wanted.connect(self._on_go_photo)
+        self.inputs.position_pasted.connect(self.fly_to)
+        self.inputs.sorted_out.connect(self._on_sorted)
+        self.answer.compare_toggled.connect(self._on_compare)
+        self.answer.opened.connect(lambda rank: self.map is not None and self.map.show_match(rank))
+        self.answer.menu_wanted.connect(commands.match_menu)
+        self.answer.export_button.setMenu(commands.export_menu())
+
+    def make_map(self) -> MapView:
+        """Make the map, once; the welcome page is shown without it, so that it appears at once."""
+        if self.map_view is None:
+            self.map_view = MapView(self.session.handlers)
+            self.map = MapController(self.session, self.map_view)
+            self._map_place.layout().addWidget(self.map_view)  # type: ignore[union-attr]
+            self.map_view.dropped.connect(self.inputs.on_drag)
+            self.map_view.ready.connect(self.map_ready)
+            self.map.pointer.connect(self.status.show_pointer)
+            self.map.menu_wanted.connect(self.commands.map_menu)
+            self.map.match_chosen.connect(self._on_map_match)
+        return self.map_view
+
+    # -- pages --------------------------------------------------------------------------------------------
+
+    def show_page(self, key: str) -> None:
+        """Open a page of the rail; the open page's own button hides the panel."""
+        panel = self.panels[key]
+        same = self._pages.currentWidget() is panel and self._pages.isVisible()
+        hide = same and self.sender() is self.rail
+        self._pages.setVisible(not hide)
+        self._pages.setCurrentWidget(panel)
+        self.rail.show_page(key)
+        self.session.settings.set_text("page", key)
+
+    def toggle_map_only(self) -> None:
+        """Hide everything but the map, or show it again."""
+        alone = self.rail.isVisible()
+        for widget in (self.rail, self._pages, self.top_bar, self.status, self.menuBar()):
+            widget.setVisible(not alone)
+        self.answer.setVisible(not alone and self.session.card is not None)
+
+    def fly_to(self, position: object) -> None:
+        """Bring a position into view."""
+        if self.map is not None:
+            self.map.fly_to(position)  # type: ignore[arg-type]  # a LonLat through a Qt signal
+
+    def walk(self, step: int) -> None:
+        """Go to the next or previous match."""
+        self.answer.strip.walk(step)
+
+    def _on_workspace(self) -> None:
+        open_ = self.session.workspace is not None
+        if open_:
+            self.make_map()
+            self.setWindowTitle(f"{self.session.workspace.name} – Geolocator")  # type: ignore[union-attr]
+        else:
+            self.setWindowTitle("Geolocator")
+            self.welcome.refresh()
+        self._front.setCurrentWidget(self._desk if open_ else self.welcome)
+        self.commands.refresh()
+
+    def _on_message(self, message: object) -> None:
+        # Before a workspace is open there is no desk to lay a message on.
+        over = self._desk if self._front.currentWidget() is self._desk else self.welcome
+        self.toasts.move_to(over)
+
+    def _on_draw(self, shape: str) -> None:
+        if self.map is not None and self.map_view is not None:
+            self.map.draw(shape)  # type: ignore[arg-type]  # one of the literals, through a Qt signal
+            self.map_view.view.setFocus()
+
+    def _on_show_index(self, row: object) -> None:
+        bounds = getattr(row, "bounds", None)
+        if bounds is not None and self.map is not None:
+            self.map.show_bounds(bounds)
+
+    def _on_go_index(self, name: str) -> None:
+        for row in self.session.lists.indexes:
+            if row.name == name:
+                self._on_show_index(row)
+
+    def _on_go_photo(self, key: int) -> None:
+        self.show_page("photos")
+        self.session.select(key)
+        if self.map is not None:
+            self.map.show_answer()
+
+    def _on_map_match(self, rank: int) -> None:
+        strip = self.answer.strip
+        strip.setCurrentIndex(strip.model().index(rank - 1, 0))
+
+    def _on_compare(self, on: bool) -> None:
+        whole = max(self._right.height(), 400)
+        bottom = int(whole * 0.62) if on else _ANSWER_HEIGHT
+        self._right.setSizes([whole - bottom, bottom])
+
+    # -- what comes in ------------------------------------------------------------------------------------
+
+    def _on_sorted(self, found: Dropped) -> None:
+        session = self.session
+        if found.workspaces:
+            session.open_workspace(found.workspaces[0])
+            return
+        if session.workspace is None:
+            if not found.is_empty or not found.unknown:
+                text = self.tr("Open a workspace first: it keeps what you drop.")
+                session.notifications.tell(text, self.tr("The demo town is one too."), "warning")
+            return
+        if found.photos:
+            self.show_page("photos")
+            session.add_photos(list(found.photos))
+        for path in found.imagery:
+            self.show_page("area")
+            self.commands.take_imagery(path)
+        for path in found.areas[:1]:
+            self.show_page("area")
+            self.commands.take_area(path)
+        for path in found.weights[:1]:
+            self.commands.take_weights(path)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Something is dragged over the window."""
+        self.inputs.on_drag(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """It moves."""
+        self.inputs.on_drag(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """It left."""
+        self.inputs.on_leave()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """It was dropped."""
+        self.inputs.on_drag(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys that no field wanted: walk matches, compare, shortcuts."""
+        match event.key():
+            case Qt.Key.Key_Right:
+                self.walk(1)
+            case Qt.Key.Key_Left:
+                self.walk(-1)
+            case Qt.Key.Key_Space if self.answer.compare_button.isEnabled() and self.answer.isVisible():
+                self.answer.compare_button.toggle()
+            case Qt.Key.Key_Question:
+                self.commands.show_shortcuts()
+            case Qt.Key.Key_Escape if self.answer.compare_button.isChecked():
+                self.answer.compare_button.setChecked(False)
+            case _:
+                super().keyPressEvent(event)
+
+    # -- what is remembered -------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        settings = self.session.settings
+        self._split.setSizes([_PANEL_WIDTH, 1100])
+        self._right.setSizes([640, _ANSWER_HEIGHT])
+        geometry = settings.layout("window")
+        if geometry is None or not self.restoreGeometry(geometry):
+            screen = QApplication.primaryScreen().availableGeometry()
+            self.resize(min(1440, screen.width() - 40), min(900, screen.height() - 60))
+        for name, splitter in (("split", self._split), ("right", self._right)):
+            state = settings.layout(name)
+            if state is not None:
+                splitter.restoreState(state)
+        self._split.setHandleWidth(1)
+        self._right.setHandleWidth(1)
+        page = settings.text("page", "photos")
+        self.show_page(page if page in self.panels else "photos")
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the layout and end what belongs to the window; runs work on."""
+        if not self._closed:
+            self._closed = True
+            if self.answer.compare_button.isChecked():
+                self.answer.compare_button.setChecked(False)
+            settings = self.session.settings
+            settings.set_layout("window", self.saveGeometry())
+            settings.set_layout("split", self._split.saveState())
+            settings.set_layout("right", self._right.saveState())
+            self.session.close()
+            if self.map_view is not None:
+                self.map_view.close_page()
+                # The page is deleted before its profile: by the event loop now, the profile with the window.
+                QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        super().closeEvent(event)
+
+    def open_at_start(self, paths: list[Path]) -> None:
+        """Open what was named on the command line, else what was open last."""
+        if paths:
+            self.inputs.take_paths(paths)
+            return
+        recent = self.session.settings.recent()
+        if recent and self.session.settings.text("reopen", "yes") == "yes":
+            self.session.open_workspace(recent[0])

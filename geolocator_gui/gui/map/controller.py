@@ -1,0 +1,373 @@
+"""Between the session and the map page: what is chosen becomes messages, what the page says becomes choices."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QPoint, QTimer, Signal
+from PySide6.QtWidgets import QApplication
+
+from geolocator_gui.gui import theme
+from geolocator_gui.gui.map import heat, messages
+from geolocator_gui.gui.map.heat import HeatPlan
+from geolocator_gui.gui.map.view import MapView
+from geolocator_gui.gui.run_rows import RunRow
+from geolocator_gui.gui.session import Session, geometry_of
+from geolocator_gui.records import BoundingBox, ImageryInfo, Localisation, LonLat
+
+
+class MapController(QObject):
+    """Keeps the map in step with the session.
+
+    Signals:
+        pointer: Where the pointer is.
+        menu_wanted: Position and global point of the right button.
+        match_zoomed: A match was double-clicked on the map.
+    """
+
+    pointer = Signal(object)
+    menu_wanted = Signal(object, object)
+    match_chosen = Signal(int)
+
+    def __init__(self, session: Session, view: MapView) -> None:
+        super().__init__(view)
+        self._session, self._view = session, view
+        self._shown_answer: tuple[int, int] | None = None
+        self._plans: dict[Path, HeatPlan] = {}
+        self._heat_on = True
+        self._picture = 0
+        self._coverage_at = 0.0
+        self._bounds: BoundingBox | None = None
+        self._looked_at = ""
+        self.view_bounds: BoundingBox | None = None
+        view.said.connect(self._on_said)
+        view.crashed.connect(
+            lambda why: session.notifications.tell(why, self.tr("It was loaded again."), "warning")
+        )
+        session.imagery_changed.connect(self._on_imagery)
+        session.area_changed.connect(self._on_area)
+        session.selection_changed.connect(self._on_selection)
+        session.locator.answered.connect(
+            lambda key: self._on_selection() if key == session.selected else None
+        )
+        session.match_changed.connect(lambda rank: view.send(messages.Highlight(rank)))
+        session.index_changed.connect(self._on_index)
+        session.workspace_changed.connect(self._on_workspace)
+        session.jobs.changed.connect(self._on_jobs)
+        view.send(messages.SetWords(self._words()))
+        motion = QApplication.isEffectEnabled(_animation())
+        self._motion = motion
+
+    # -- asked by the window ------------------------------------------------------------------------------
+
+    def show_bounds(self, bounds: BoundingBox, *, jump: bool = False) -> None:
+        """Bring a rectangle into view."""
+        self._view.send(messages.Show(bounds, jump=jump))
+
+    def fly_to(self, position: LonLat, zoom: float | None = None) -> None:
+        """Bring a position into view."""
+        self._view.send(messages.FlyTo(position.lon, position.lat, zoom))
+
+    def draw(self, shape: messages.Shape | None) -> None:
+        """Begin drawing."""
+        self._view.send(messages.Draw(shape))
+
+    def show_match(self, rank: int) -> None:
+        """Zoom to a match."""
+        card = self._session.card
+        if card is None or card.answer is None:
+            return
+        for match in card.answer.matches:
+            if match.rank == rank:
+                b = match.bounds
+                wide, high = (b.east - b.west), (b.north - b.south)
+                self.show_bounds(BoundingBox(b.west - wide, b.south - high, b.east + wide, b.north + high))
+
+    def show_answer(self) -> None:
+        """Zoom to the matches of the chosen photo."""
+        card = self._session.card
+        if card is not None and card.answer is not None and card.answer.matches:
+            self.show_bounds(_bounds_of(card.answer))
+
+    def set_heat(self, on: bool) -> None:
+        """Show or hide the heat layer."""
+        self._heat_on = on
+        self._shown_answer = None
+        self._on_selection()
+
+    def set_prior(self, circle: tuple[float, float, float] | None) -> None:
+        """Show the circle that the search is limited to."""
+        self._view.send(messages.SetPrior(*circle) if circle is not None else messages.SetPrior())
+
+    # -- from the session ---------------------------------------------------------------------------------
+
+    def _on_workspace(self) -> None:
+        self._plans.clear()
+        self._looked_at = ""
+        self._shown_answer = None
+        if self._session.workspace is None:
+            self._view.send(messages.SetImagery())
+            self._view.send(messages.SetMatches())
+            self._view.send(messages.SetOverlay("heat"))
+            self._view.send(messages.SetOverlay("coverage"))
+
+    def _on_imagery(self, info: ImageryInfo | None) -> None:
+        entry = self._session.imagery
+        if info is None or entry is None:
+            self._view.send(messages.SetImagery())
+            return
+        attribution = entry.attribution or info.attribution
+        self._view.send(messages.SetImagery(entry.name, info.bounds, attribution))
+        if self._looked_at != entry.name:
+            self._looked_at = entry.name
+            self.show_bounds(info.bounds, jump=True)
+
+    def _on_index(self) -> None:
+        self._shown_answer = None
+        self._on_selection()
+
+    def _on_area(self) -> None:
+        area = self._session.area
+        self._view.send(messages.SetArea(None if area is None else geometry_of(area)))
+
+    def _on_selection(self) -> None:
+        card = self._session.card
+        answer = card.answer if card is not None else None
+        shown = None if card is None or answer is None else (card.key, id(answer))
+        if shown == self._shown_answer:
+            return
+        self._shown_answer = shown
+        if card is None or answer is None or not answer.matches:
+            own = answer.facts.position if answer is not None and answer.facts is not None else None
+            self._view.send(messages.SetMatches(own=_place(own)))
+            self._view.send(messages.SetOverlay("heat"))
+            return
+        pins = tuple(messages.Pin(m.rank, m.position.lon, m.position.lat, m.bounds) for m in answer.matches)
+        fused = answer.fused
+        fused_fields = None
+        if fused is not None:
+            fused_fields = {"lon": fused.position.lon, "lat": fused.position.lat, "spread_m": fused.spread_m}
+        own = answer.facts.position if answer.facts is not None else None
+        self._view.send(messages.SetMatches(pins, fused_fields, _place(own)))
+        self._look(answer)
+        self._ask_heat(card.key)
+
+    def _look(self, answer: Localisation) -> None:
+        bounds = _bounds_of(answer)
+        view = self.view_bounds
+        if view is None or not (
+            view.west <= bounds.west
+            and view.east >= bounds.east
+            and view.south <= bounds.south
+            and view.north >= bounds.north
+        ):
+            self.show_bounds(bounds)
+
+    # -- heat ---------------------------------------------------------------------------------------------
+
+    def _ask_heat(self, key: int) -> None:
+        index, scores = self._session.index, self._session.locator.scores(key)
+        if not self._heat_on or index is None or scores is None:
+            self._view.send(messages.SetOverlay("heat"))
+            return
+        folder, handlers = index.folder, self._session.handlers
+        self._picture += 1
+        name = f"heat-{self._picture}"
+
+        def work() -> tuple[str, BoundingBox, HeatPlan]:
+            import numpy as np
+
+            plan = self._plans.get(folder) or read_plan(folder)
+            image = heat.raster(plan, np.load(scores, allow_pickle=False))
+            url = handlers.put_picture(name, heat.png(heat.colours(image)))
+            handlers.drop_picture(f"heat-{self._picture - 3}")
+            return url, plan.bounds, plan
+
+        def success(made: tuple[str, BoundingBox, HeatPlan]) -> None:
+            url, bounds, plan = made
+            self._plans = {folder: plan}
+            if self._session.selected == key and self._heat_on:
+                self._view.send(messages.SetOverlay("heat", url, bounds))
+
+        self._session.background.run(work, success, lambda error: None, owner=self)
+
+    # -- coverage -----------------------------------------------------------------------------------------
+
+    def _on_jobs(self) -> None:
+        row = next(
+            (r for r in self._session.jobs.working if r.verb == "index" and r.progress is not None), None
+        )
+        if row is None:
+            if self._coverage_at:
+                self._coverage_at = 0.0
+                self._view.send(messages.SetOverlay("coverage"))
+            return
+        if time.monotonic() - self._coverage_at > 1.0:
+            self._coverage_at = time.monotonic()
+            self._ask_coverage(row)
+
+    def _ask_coverage(self, row: RunRow) -> None:
+        handlers = self._session.handlers
+        colour = theme.current().colour("accent")
+        rgb = (colour.red(), colour.green(), colour.blue())
+        self._picture += 1
+        name = f"coverage-{self._picture}"
+
+        def work() -> tuple[str, BoundingBox] | None:
+            image, bounds = covered(row)
+            if image is None or bounds is None:
+                return None
+            url = handlers.put_picture(name, heat.png(heat.coverage(image, rgb)))
+            handlers.drop_picture(f"coverage-{self._picture - 4}")
+            return url, bounds
+
+        def success(made: tuple[str, BoundingBox] | None) -> None:
+            if made is not None and self._coverage_at:
+                self._view.send(messages.SetOverlay("coverage", *made))
+
+        self._session.background.run(work, success, lambda error: None, owner=self)
+
+    # -- from the page ------------------------------------------------------------------------------------
+
+    def _on_said(self, message: messages.FromPage) -> None:
+        session = self._session
+        match message:
+            case messages.Drawn(geometry):
+                self._make_area(lambda: _area_of(geometry))
+            case messages.CircleDrawn(centre, radius_m):
+                self._make_area(lambda: _circle(centre, radius_m))
+            case messages.AreaDeleted():
+                session.delete_area()
+            case messages.MatchPointed(rank):
+                session.lift(rank)
+            case messages.MatchChosen(rank, zoom):
+                self.match_chosen.emit(rank)
+                if zoom:
+                    self.show_match(rank)
+            case messages.MenuWanted(position, x, y):
+                self.menu_wanted.emit(position, self._view.view.mapToGlobal(QPoint(x, y)))
+            case messages.Pointer(position):
+                self.pointer.emit(position)
+            case messages.Moved(bounds):
+                self.view_bounds = bounds
+            case _:
+                pass
+
+    def _make_area(self, work: Any) -> None:
+        session = self._session
+        old = session.area
+
+        def failure(error: Exception) -> None:
+            session.notifications.error(error)
+            QTimer.singleShot(0, self._on_area)  # what was drawn goes; what was there before stays
+
+        def named() -> Any:
+            made = work()
+            if old is None:
+                return made
+            return type(made)(old.name, made.geometry, made.notes, made.whole_chips)
+
+        session.background.run(named, session.set_area, failure, owner=self)
+
+    def _words(self) -> dict[str, str]:
+        return {
+            "plus": self.tr("Zoom in (+)"),
+            "minus": self.tr("Zoom out (−)"),
+            "fit": self.tr("Show the whole area"),
+            "rectangle": self.tr("Draw a rectangle"),
+            "polygon": self.tr("Draw a polygon"),
+            "circle": self.tr("Draw a circle"),
+            "edit": self.tr("Move the corners of the area"),
+            "remove": self.tr("Remove the area"),
+            "guess": self.tr("match"),
+            "fused": self.tr("where the matches agree"),
+            "own": self.tr("the photo's own position"),
+            "heat": self.tr("score"),
+            "hint_rectangle": self.tr("Press and drag to draw a rectangle"),
+            "hint_polygon": self.tr("Click corner by corner; click the first one to close"),
+            "hint_circle": self.tr("Press in the middle and drag outwards"),
+            "hint_edit": self.tr("Drag the corners; press the pencil again to keep"),
+            "hint_escape": self.tr("Esc cancels"),
+        }
+
+
+def read_plan(folder: Path) -> HeatPlan:
+    """Where the chips of an index fall (reads `chips.parquet`)."""
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(folder / "chips.parquet", columns=["lon", "lat"])
+    return heat.plan(table["lon"].to_numpy(), table["lat"].to_numpy())
+
+
+def covered(row: RunRow) -> tuple[Any, BoundingBox | None]:
+    """Raster of the chips that an index run has embedded so far, None before the first."""
+    import numpy as np
+
+    from geolocator_gui.configs import IndexConfig, ModelConfig
+    from geolocator_gui.geo.area import area_of_imagery, read_area
+    from geolocator_gui.geo.grid import build_grid
+    from geolocator_gui.geo.imagery import open_imagery
+    from geolocator_gui.runs import RunFolder
+
+    if row.progress is None or not row.progress.total or row.progress.unit != "chips":
+        return None, None
+    config = RunFolder(row.thing).read_config(IndexConfig)
+    file = Path(config.model) / "model.json"
+    if not file.exists():
+        return None, None
+    model = ModelConfig.read_json(file)
+    if config.area is not None:
+        area = read_area(config.area)
+    else:
+        with open_imagery(config.imagery[0]) as source:
+            area = area_of_imagery(source.info)
+    overlap = model.recommended_overlap if config.overlap is None else config.overlap
+    grid = build_grid(area, config.side_m or model.side_m or 100.0, overlap)
+    chips = grid.rows(0, min(row.progress.done, grid.count))
+    if not len(chips):
+        return None, None
+    everything = grid.rows(0, grid.count) if grid.count <= 200_000 else chips
+    where = heat.plan(everything.lon, everything.lat)
+    done = heat.HeatPlan(where.cells[: len(chips)], where.height, where.width, where.bounds)
+    return heat.raster(done, np.ones(len(chips), np.float32)), where.bounds
+
+
+def _bounds_of(answer: Localisation) -> BoundingBox:
+    boxes = [match.bounds for match in answer.matches[:3]]
+    west, south = min(b.west for b in boxes), min(b.south for b in boxes)
+    east, north = max(b.east for b in boxes), max(b.north for b in boxes)
+    return BoundingBox(west, south, east, north)
+
+
+def _place(position: LonLat | None) -> dict[str, float] | None:
+    return None if position is None else {"lon": position.lon, "lat": position.lat}
+
+
+def _area_of(geometry: messages.Geometry) -> Any:
+    import json
+    import tempfile
+
+    from geolocator_gui.geo.area import Area, read_area
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "area.geojson"
+        file.write_text(
+            json.dumps({"type": "Feature", "properties": {}, "geometry": dict(geometry)}), "utf-8"
+        )
+        area = read_area(file)
+    return Area("area", area.geometry, area.notes)
+
+
+def _circle(centre: LonLat, radius_m: float) -> Any:
+    from geolocator_gui.geo.area import area_from_circle
+
+    lon = (centre.lon + 180) % 360 - 180
+    return area_from_circle(lon, centre.lat, radius_m, "area")
+
+
+def _animation() -> Any:
+    from PySide6.QtCore import Qt
+
+    return Qt.UIEffect.UI_General

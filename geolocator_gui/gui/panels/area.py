@@ -1,0 +1,376 @@
+"""The Area page: imagery, outline, model, what it will cost, build; and the indexes that there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGridLayout,
+    QLineEdit,
+    QMenu,
+    QSlider,
+    QToolButton,
+    QWidget,
+)
+
+from geolocator_gui.configs import IndexConfig
+from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.gui import estimate, icons, wording
+from geolocator_gui.gui.catalogue import IndexRow
+from geolocator_gui.gui.estimate import Estimate
+from geolocator_gui.gui.map.messages import Shape
+from geolocator_gui.gui.panels.index_card import IndexCard
+from geolocator_gui.gui.panels.page import Panel
+from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.widgets.basics import Label, button, card, row, tool
+from geolocator_gui.workspace import slug
+
+_VIEWS = {
+    "panorama": "Compares full 360° panoramas.",
+    "panorama_strip": "Compares 360° panoramas, a band around the horizon.",
+    "perspective": "Compares ordinary photos.",
+    "drone": "Compares drone photos.",
+}
+
+
+class AreaPanel(Panel):
+    """The page.
+
+    Signals:
+        draw_wanted: Draw this shape on the map.
+        import_area_wanted: Choose an area file.
+        add_imagery_wanted: "file", "folder", "address" or "provider".
+        add_model_wanted: Choose a checkpoint.
+        show_index_wanted: Bring an index into view.
+    """
+
+    draw_wanted = Signal(str)
+    import_area_wanted = Signal()
+    add_imagery_wanted = Signal(str)
+    add_model_wanted = Signal()
+    show_index_wanted = Signal(object)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "", scrolls=True)
+        self.title.setText(self.tr("Area"))
+        self._estimate: Estimate | None = None
+        self._filling = False
+        self._wait = QTimer(self, interval=120, singleShot=True)
+        self._wait.timeout.connect(self._count)
+        self._make_imagery()
+        self._make_outline()
+        self._make_model()
+        self._make_indexes()
+        self.body.addStretch(1)
+        self._make_foot()
+        session.lists_changed.connect(self._on_lists)
+        session.imagery_changed.connect(lambda info: self._on_imagery())
+        session.area_changed.connect(self._on_area)
+        session.model_changed.connect(self._on_model)
+        session.index_changed.connect(self._on_lists)
+        self._on_lists()
+        self._on_area()
+
+    # -- making -------------------------------------------------------------------------------------------
+
+    def _make_imagery(self) -> None:
+        self.section(self.tr("Imagery"))
+        self.imagery = QComboBox()
+        self.imagery.setToolTip(self.tr("Where the satellite pixels come from; also the map's base layer"))
+        self.imagery.currentIndexChanged.connect(self._on_imagery_picked)
+        add = QToolButton()
+        add.setIcon(icons.icon("plus"))
+        add.setToolTip(self.tr("Add imagery"))
+        add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(add)
+        for kind, words in (
+            ("file", self.tr("File (GeoTIFF, MBTiles, PMTiles)…")),
+            ("folder", self.tr("Folder of tiles…")),
+            ("address", self.tr("Tile server address…")),
+            ("provider", self.tr("Known provider…")),
+        ):
+            menu.addAction(words, lambda kind=kind: self.add_imagery_wanted.emit(kind))
+        add.setMenu(menu)
+        self._imagery_facts = Label("", "Secondary", wrap=True)
+        line = row(self.imagery, add, spacing=4)
+        line.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        self.body.addWidget(line)
+        self.body.addWidget(self._imagery_facts)
+
+    def _make_outline(self) -> None:
+        self.section(self.tr("Outline"))
+        shapes: list[tuple[Shape, str, str]] = [
+            ("rectangle", "rectangle-outline", self.tr("Rectangle")),
+            ("polygon", "vector-polygon", self.tr("Polygon")),
+            ("circle", "circle-outline", self.tr("Circle")),
+        ]
+        grid = QWidget()
+        layout = QGridLayout(grid)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        for at, (shape, icon, words) in enumerate(shapes):
+            layout.addWidget(
+                button(words, lambda shape=shape: self.draw_wanted.emit(shape), icon=icon), at // 2, at % 2
+            )
+        layout.addWidget(
+            button(self.tr("Import…"), self.import_area_wanted.emit, icon="file-import-outline"), 1, 1
+        )
+        self._draw = grid
+        self.area_name = QLineEdit()
+        self.area_name.setPlaceholderText(self.tr("Name of this area"))
+        self.area_name.setMaxLength(48)
+        self._area_facts = Label("", "Secondary", wrap=True)
+        self._area_row = row(
+            self.area_name,
+            tool("trash-can-outline", self.tr("Remove this outline"), self.session.delete_area),
+            spacing=4,
+        )
+        self._area_row.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        for made in (self._draw, self._area_row, self._area_facts):
+            self.body.addWidget(made)
+
+    def _make_model(self) -> None:
+        self.section(self.tr("Model"))
+        self.model = QComboBox()
+        self.model.currentIndexChanged.connect(self._on_model_picked)
+        add = tool("plus", self.tr("Add a checkpoint (.pth)…"), self.add_model_wanted.emit, role="text")
+        line = row(self.model, add, spacing=4)
+        line.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        self._model_facts = Label("", "Secondary", wrap=True)
+        self.side = QDoubleSpinBox()
+        self.side.setRange(0, 5000)
+        self.side.setDecimals(0)
+        self.side.setSuffix(" m")
+        self.side.setSpecialValueText(self.tr("as trained"))
+        self.side.setToolTip(self.tr("A chip is the square of imagery that is compared as one image"))
+        self.overlap = QSlider(Qt.Orientation.Horizontal)
+        self.overlap.setRange(0, 15)
+        self.overlap.setValue(10)
+        self.overlap.setPageStep(1)
+        self.overlap.setToolTip(
+            self.tr("Neighbouring chips share this much: more finds places between chips, and takes longer")
+        )
+        self._overlap_words = Label("", "Secondary")
+        self._overlap_words.setFixedWidth(36)
+        form = QWidget()
+        layout = QFormLayout(form)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setHorizontalSpacing(12)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.addRow(self.tr("Chip side"), self.side)
+        overlap = row(self.overlap, self._overlap_words)
+        overlap.layout().setStretch(0, 1)  # type: ignore[union-attr]
+        layout.addRow(self.tr("Overlap"), overlap)
+        self.side.valueChanged.connect(self._changed)
+        self.overlap.valueChanged.connect(self._changed)
+        for made in (line, self._model_facts, form):
+            self.body.addWidget(made)
+
+    def _make_indexes(self) -> None:
+        self._indexes_title = self.section(self.tr("Indexes"))
+        self._indexes = QWidget()
+        layout = QGridLayout(self._indexes)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        self.body.addWidget(self._indexes)
+
+    def _make_foot(self) -> None:
+        self._costs = Label("", "Secondary", wrap=True)
+        self._licence = Label("", "Secondary", wrap=True)
+        self.build = button(self.tr("Build index"), self._on_build, icon="play", primary=True)
+        self._cost_grid = QWidget()
+        self._cost_layout = QGridLayout(self._cost_grid)
+        self._cost_layout.setContentsMargins(0, 0, 0, 0)
+        self._cost_layout.setVerticalSpacing(2)
+        self._cost_layout.setColumnStretch(1, 1)
+        self._cost_labels: list[tuple[Label, Label]] = []
+        for place in range(5):
+            name, value = Label("", "Secondary"), Label("")
+            value.setAlignment(Qt.AlignmentFlag.AlignRight)
+            self._cost_layout.addWidget(name, place, 0)
+            self._cost_layout.addWidget(value, place, 1)
+            self._cost_labels.append((name, value))
+        self._cost_layout.setColumnMinimumWidth(0, 96)
+        self._cost_card = card(self._cost_grid, self._licence)
+        self.foot.addWidget(self._cost_card)
+        self.foot.addWidget(self._costs)
+        self.foot.addWidget(self.build)
+
+    # -- what is chosen -----------------------------------------------------------------------------------
+
+    def _on_lists(self) -> None:
+        self._filling = True
+        session = self.session
+        self.imagery.clear()
+        for entry in session.lists.imagery:
+            self.imagery.addItem(entry.name, entry)
+        if session.imagery is not None:
+            self.imagery.setCurrentIndex(self.imagery.findText(session.imagery.name))
+        self.imagery.setEnabled(self.imagery.count() > 0)
+        if not self.imagery.count():
+            self.imagery.addItem(self.tr("No imagery yet: drop a file, or add one"), None)
+        self.model.clear()
+        for item in session.lists.models:
+            suffix = "" if item.has_weights else self.tr(" (weights missing)")
+            self.model.addItem(item.title + suffix, item)
+        if session.model is not None:
+            names = [item.name for item in session.lists.models]
+            self.model.setCurrentIndex(names.index(session.model.name) if session.model.name in names else -1)
+        self._filling = False
+        self._fill_indexes()
+        self._on_imagery()
+        self._on_model()
+
+    def _fill_indexes(self) -> None:
+        layout = self._indexes.layout()
+        assert layout is not None
+        while (item := layout.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        rows = self.session.lists.indexes
+        self._indexes_title.setVisible(bool(rows))
+        for index in rows:
+            active = self.session.index is not None and self.session.index.name == index.name
+            made = IndexCard(index, active)
+            made.chosen.connect(self._on_index_chosen)
+            layout.addWidget(made)
+
+    def _on_index_chosen(self, index: IndexRow) -> None:
+        if index.state == "ready":
+            self.session.set_index(index)
+        self.show_index_wanted.emit(index)
+
+    def _on_imagery_picked(self) -> None:
+        entry = self.imagery.currentData()
+        if not self._filling and entry is not None:
+            self.session.set_imagery(entry)
+
+    def _on_imagery(self) -> None:
+        info = self.session.imagery_info
+        if info is None:
+            entry = self.session.imagery
+            self._imagery_facts.setText(self.tr("opening…") if entry is not None else "")
+        else:
+            parts = [f"{info.metres_per_pixel:.2f} m per pixel", info.kind]
+            parts += [wording.one_line(info.attribution, 120)] if info.attribution else []
+            self._imagery_facts.setText(" · ".join(parts))
+        self._imagery_facts.setVisible(bool(self._imagery_facts.full_text()))
+        self._changed()
+
+    def _on_area(self) -> None:
+        area = self.session.area
+        self._area_row.setVisible(area is not None)
+        if area is not None:
+            self.area_name.setText(area.name)
+            self._area_facts.setText(" ".join(area.notes))
+        else:
+            self._area_facts.setText(self.tr("Without an outline the whole imagery is indexed."))
+        self._area_facts.setVisible(bool(self._area_facts.full_text()))
+        self._changed()
+
+    def _on_model_picked(self) -> None:
+        item = self.model.currentData()
+        if not self._filling and item is not None:
+            self.session.set_model(item)
+
+    def _on_model(self) -> None:
+        model = self.session.model
+        if model is None:
+            self._model_facts.setText(
+                self.tr("Drop a Sample4Geo checkpoint (.pth) on the window to add a model.")
+            )
+        else:
+            config = model.config
+            side = f" Chips are {config.side_m:.0f} m wide." if config.side_m else ""
+            self._model_facts.setText(_VIEWS[config.ground_view] + side)
+            self._filling = True
+            self.overlap.setValue(round(config.recommended_overlap * 20))
+            self.side.setValue(0)
+            self._filling = False
+        self._changed()
+
+    # -- the cost -----------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._overlap_words.setText(f"{self.overlap.value() * 5} %")
+        self._wait.start()
+
+    def _count(self) -> None:
+        session, info, model = self.session, self.session.imagery_info, self.session.model
+        if info is None or model is None:
+            missing = self.tr("Add imagery to begin.") if info is None else self.tr("Add a model to begin.")
+            self._show_estimate(None, missing if session.workspace is not None else "")
+            return
+        area, side = session.area, self.side.value() or None
+        overlap = self.overlap.value() / 20
+
+        def work() -> Estimate:
+            rate = estimate.known_rate(model.name)
+            return estimate.estimate(area, info, model.config, overlap, side, rate)
+
+        def failure(error: Exception) -> None:
+            self._show_estimate(None, error.what if isinstance(error, GeolocatorError) else str(error))
+
+        session.background.run(
+            work, lambda found: self._show_estimate(found, found.trouble), failure, owner=self
+        )
+
+    def _show_estimate(self, found: Estimate | None, trouble: str) -> None:
+        self._estimate = found
+        ready = found is not None and not trouble and found.chips > 0
+        self._cost_card.setVisible(ready)
+        if found is not None and ready:
+            for (name, value), (words, number) in zip(self._cost_labels, found.lines(), strict=True):
+                name.setText(words)
+                value.setText(number)
+            info = self.session.imagery_info
+            self._licence.setObjectName("Secondary" if found.allowed else "Warning")
+            licence = wording.one_line(info.licence or info.attribution, 80) if info is not None else ""
+            allowed = (
+                self.tr("whole areas may be fetched")
+                if found.allowed
+                else self.tr("whole areas may not be fetched")
+            )
+            self._licence.setText(f"{licence} · {allowed}" if licence else allowed)
+            self._licence.setVisible(not found.allowed or found.tiles > 0)
+            self._licence.style().polish(self._licence)
+        self._costs.setText(trouble)
+        self._costs.setVisible(bool(trouble))
+        self.build.setEnabled(ready and found is not None and found.allowed)
+
+    def _on_build(self) -> None:
+        session = self.session
+        workspace, imagery, model = session.workspace, session.imagery, session.model
+        if workspace is None or imagery is None or model is None or not self.build.isEnabled():
+            return
+        area, name = session.area, self.area_name.text().strip()
+        title = (name or area.name) if area is not None else imagery.name
+        overlap, side = self.overlap.value() / 20, self.side.value() or None
+
+        def work() -> tuple[Path, IndexConfig]:
+            file: Path | None = None
+            if area is not None:
+                from geolocator_gui.geo.area import Area
+
+                file = workspace.areas / f"{slug(title)}.geojson"
+                Area(title, area.geometry, area.notes, area.whole_chips).write_geojson(file)
+            thing = workspace.new_folder(workspace.indexes, title)
+            config = IndexConfig(
+                imagery=(imagery.source,),
+                area=None if file is None else str(file),
+                model=str(model.folder),
+                overlap=overlap,
+                side_m=side,
+            )
+            return thing, config
+
+        def success(made: tuple[Path, IndexConfig]) -> None:
+            session.locator.release()
+            session.jobs.start("index", *made)
+            session.notifications.tell(self.tr("Building the index. It works on when this window closes."))
+
+        session.background.run(work, success)

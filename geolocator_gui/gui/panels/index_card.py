@@ -1,0 +1,86 @@
+"""An index in the list of the Area page."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QVBoxLayout
+
+from geolocator_gui.gui import theme, tokens, wording
+from geolocator_gui.gui.catalogue import IndexRow
+from geolocator_gui.gui.widgets.basics import Glyph, Label, row
+
+_STATES = {
+    "ready": ("database-check-outline", "positive"),
+    "building": ("progress-clock", "accent"),
+    "waiting": ("timer-sand", "text_secondary"),
+    "stopped": ("pause-circle-outline", "warning"),
+    "failed": ("alert-circle-outline", "negative"),
+}
+
+
+class IndexCard(QFrame):
+    """The card.
+
+    Signals:
+        chosen: It was clicked or entered; carries its `IndexRow`.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, index: IndexRow, active: bool) -> None:
+        super().__init__()
+        self.setObjectName("Card")
+        self.index, self._active = index, active
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName(index.name)
+        parts = [wording.counted(index.chips, "chip")] if index.chips else [_WORDS[index.state]]
+        parts += [part for part in (_model(index), wording.size(index.size) if index.size else "") if part]
+        parts += [wording.ago(index.created)] if index.created else []
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 10)
+        layout.setSpacing(2)
+        layout.addWidget(row(Glyph(*_STATES[index.state]), Label(index.name, "Strong")))
+        layout.addWidget(Label(" · ".join(parts), "Secondary", wrap=True))
+        if index.stale:
+            words = self.tr("The model has changed since: build it anew to use the new one.")
+            layout.addWidget(Label(words, "Warning", wrap=True))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Chosen by mouse."""
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.chosen.emit(self.index)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Chosen by key."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.chosen.emit(self.index)
+        else:
+            super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The frame of the active index, and of the one with the focus, is the accent."""
+        super().paintEvent(event)
+        if self._active or self.hasFocus():
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            pen = painter.pen()
+            pen.setColor(theme.current().colour("accent"))
+            pen.setWidthF(2 if self._active else 1)
+            painter.setPen(pen)
+            frame = QRectF(QPointF(1, 1), QPointF(self.width() - 1, self.height() - 1))
+            painter.drawRoundedRect(frame, tokens.RADIUS, tokens.RADIUS)
+
+
+_WORDS = {
+    "ready": "ready",
+    "building": "building",
+    "waiting": "waiting",
+    "stopped": "stopped: continue it on the Runs page",
+    "failed": "failed: see the Runs page",
+}
+
+
+def _model(index: IndexRow) -> str:
+    return index.model.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]

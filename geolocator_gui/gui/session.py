@@ -1,0 +1,367 @@
+"""What is open: the workspace, its lists, what is chosen, and the services that work on it.
+
+Panels are views over this object. It holds no widget; long or disk-bound work goes through `background`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.gui import catalogue, tray
+from geolocator_gui.gui.background import Background
+from geolocator_gui.gui.catalogue import AreaRow, IndexRow, ModelRow
+from geolocator_gui.gui.jobs import Jobs
+from geolocator_gui.gui.locator import Locator
+from geolocator_gui.gui.map.handlers import Handlers
+from geolocator_gui.gui.map.imagery_pool import ImageryPool
+from geolocator_gui.gui.notifications import Notifications
+from geolocator_gui.gui.pictures import Pictures
+from geolocator_gui.gui.run_rows import RunRow
+from geolocator_gui.gui.settings import Settings
+from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
+from geolocator_gui.records import ImageryInfo
+from geolocator_gui.workspace import ImageryEntry, Workspace, slug
+
+if TYPE_CHECKING:
+    from geolocator_gui.geo.area import Area
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What a workspace holds, read in one go."""
+
+    models: list[ModelRow] = field(default_factory=list)
+    indexes: list[IndexRow] = field(default_factory=list)
+    areas: list[AreaRow] = field(default_factory=list)
+    imagery: list[ImageryEntry] = field(default_factory=list)
+
+
+class Session(QObject):
+    """The open workspace and what is chosen in it.
+
+    Signals:
+        workspace_changed: Another workspace is open, or none.
+        lists_changed: Models, indexes, areas or imagery are others.
+        index_changed: Another index is active.
+        model_changed: Another model is chosen for the next index.
+        imagery_changed: Another base layer is shown (its `ImageryInfo`, or None).
+        area_changed: The area in work is another one.
+        tray_changed: Photos were added or taken out.
+        selection_changed: Another photo is chosen.
+        match_changed: Another match is lifted (its rank, or None).
+    """
+
+    workspace_changed = Signal()
+    lists_changed = Signal()
+    index_changed = Signal()
+    model_changed = Signal()
+    imagery_changed = Signal(object)
+    area_changed = Signal()
+    tray_changed = Signal()
+    selection_changed = Signal()
+    match_changed = Signal(object)
+
+    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings
+        self.notifications = Notifications(self)
+        self.background = Background(self)
+        self.background.failed.connect(self.notifications.error)
+        self.imagery_pool = ImageryPool()
+        self.handlers = Handlers(self.imagery_pool)
+        self.pictures = Pictures(self.imagery_pool, self)
+        self.jobs = Jobs(self.background, self.notifications, self)
+        self.tray = Tray()
+        self.locator = Locator(self.tray, self.background, self.notifications, self)
+        self.workspace: Workspace | None = None
+        self.lists = Lists()
+        self.index: IndexRow | None = None
+        self.model: ModelRow | None = None
+        self.imagery: ImageryEntry | None = None
+        self.imagery_info: ImageryInfo | None = None
+        self.area: Area | None = None
+        self.selected: int | None = None
+        self._removed: dict[str, Callable[[], None]] = {}
+        self._save = QTimer(self, interval=1500, singleShot=True)
+        self._save.timeout.connect(self.save_tray)
+        self.locator.cards_changed.connect(lambda keys: self._save.start())
+        self.jobs.ended.connect(self._on_run_ended)
+        self.notifications.undone.connect(self._on_undo)
+
+    # -- the workspace ------------------------------------------------------------------------------------
+
+    def open_workspace(self, root: Path, *, create: bool = False) -> None:
+        """Open (or create) a workspace; what was open is closed first."""
+
+        def work() -> tuple[Workspace, Lists, list[dict[str, Any]]]:
+            workspace = Workspace.create(root) if create else Workspace.open(root)
+            return workspace, read_lists(workspace), list(tray.load(workspace.photos / "tray.json"))
+
+        def failure(error: Exception) -> None:
+            self.settings.remove_recent(root)
+            self.notifications.error(error)
+
+        self.background.run(work, self._on_opened, failure)
+
+    def close_workspace(self) -> None:
+        """Close what is open; runs work on."""
+        self.save_tray()
+        self.workspace, self.lists = None, Lists()
+        self.tray.clear()
+        self.selected = self.area = self.imagery = self.imagery_info = self.model = None
+        self.set_index(None)
+        self.jobs.set_workspace(None)
+        self.workspace_changed.emit()
+
+    def reload(self, then: Callable[[], object] | None = None) -> None:
+        """Read the lists again."""
+        workspace = self.workspace
+        if workspace is None:
+            return
+
+        def success(lists: Lists) -> None:
+            if workspace is self.workspace:
+                self._set_lists(lists)
+                if then is not None:
+                    then()
+
+        self.background.run(lambda: read_lists(workspace), success)
+
+    def close(self) -> None:
+        """End every service; the last call."""
+        self._save.stop()
+        if self.workspace is not None:
+            tray.save(self.tray, self.workspace.photos / "tray.json")
+        self.jobs.set_workspace(None)
+        self.locator.close()
+        self.pictures.close()
+        self.background.close()
+        self.imagery_pool.close()
+        self.settings.sync()
+
+    def save_tray(self) -> None:
+        """Write the photos' list and answers in the background."""
+        if self.workspace is None:
+            return
+        copy = Tray()
+        copy._cards = list(self.tray)  # frozen cards: a shallow copy is a snapshot
+        file = self.workspace.photos / "tray.json"
+        self.background.run(lambda: tray.save(copy, file))
+
+    # -- what is chosen -----------------------------------------------------------------------------------
+
+    def set_index(self, row: IndexRow | None) -> None:
+        """Answer from this index."""
+        self.index = row
+        models = self.workspace.models if self.workspace is not None else None
+        self.locator.open_index(row.folder if row is not None else None, models)
+        if row is not None:
+            if self.workspace is not None:
+                self.settings.set_text(f"index/{slug(str(self.workspace.root))}", row.name)
+            for source in row.imagery:
+                self.imagery_pool.add(source, source)
+        self.index_changed.emit()
+
+    def set_model(self, row: ModelRow | None) -> None:
+        """Build the next index with this model."""
+        self.model = row
+        self.model_changed.emit()
+
+    def set_imagery(self, entry: ImageryEntry | None) -> None:
+        """Show this source under everything; opens it in the background."""
+        self.imagery, self.imagery_info = entry, None
+        if entry is None:
+            self.imagery_changed.emit(None)
+            return
+        self.imagery_pool.add(entry.name, entry.source)
+
+        def success(info: ImageryInfo) -> None:
+            if self.imagery is entry:
+                self.imagery_info = info
+                self.imagery_changed.emit(info)
+
+        self.background.run(lambda: self.imagery_pool.info(entry.name), success)
+
+    def add_imagery(self, entry: ImageryEntry) -> None:
+        """Check a source, add it to the workspace and show it."""
+        workspace = self.workspace
+        if workspace is None:
+            return
+
+        def work() -> ImageryEntry:
+            self.imagery_pool.add(entry.name, entry.source)
+            info = self.imagery_pool.info(entry.name)
+            known = ImageryEntry(entry.name, entry.source, entry.attribution or info.attribution, info.bulk)
+            workspace.add_imagery(known)
+            return known
+
+        self.background.run(work, lambda known: self.reload(lambda: self.set_imagery(known)))
+
+    def set_area(self, area: Area | None) -> None:
+        """Work on this area."""
+        self.area = area
+        self.area_changed.emit()
+
+    def delete_area(self) -> None:
+        """Take the area away, with a way back."""
+        area = self.area
+        if area is None:
+            return
+        self.set_area(None)
+        self._offer_undo(self.tr("The area was removed."), lambda: self.set_area(area))
+
+    # -- photos -------------------------------------------------------------------------------------------
+
+    def add_photos(self, paths: list[Path]) -> None:
+        """Put photos into the tray and locate them."""
+        cards = self.tray.add(paths)
+        if not cards:
+            return
+        self.tray_changed.emit()
+        if self.selected is None or len(cards) == 1:
+            self.select(cards[0].key)
+        self._save.start()
+        if self.index is not None:
+            self.locator.enqueue([card.key for card in cards])
+
+    def remove_photos(self, keys: list[int]) -> None:
+        """Take photos out of the tray (never from the disk), with a way back."""
+        removed: Removed = self.tray.remove(keys)
+        if not removed.cards:
+            return
+        if self.selected in keys:
+            row = min(removed.cards[0][0], len(self.tray) - 1)
+            self.select(self.tray.at(row).key if row >= 0 else None)
+        self.tray_changed.emit()
+        self._save.start()
+
+        def back() -> None:
+            self.tray.restore(removed)
+            self.tray_changed.emit()
+            self.select(removed.cards[0][1].key)
+            self._save.start()
+
+        count = len(removed.cards)
+        text = (
+            self.tr("1 photo was removed from the list.")
+            if count == 1
+            else self.tr("%n photos removed.", "", count)
+        )
+        self._offer_undo(text.replace("%n", str(count)), back)
+
+    def select(self, key: int | None) -> None:
+        """Choose a photo."""
+        if key != self.selected:
+            self.selected = key
+            self.selection_changed.emit()
+
+    @property
+    def card(self) -> PhotoCard | None:
+        """The chosen photo."""
+        return None if self.selected is None else self.tray.get(self.selected)
+
+    def lift(self, rank: int | None) -> None:
+        """Lift a match everywhere: strip, map, compare view."""
+        self.match_changed.emit(rank)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _on_opened(self, answer: tuple[Workspace, Lists, list[dict[str, Any]]]) -> None:
+        if self.workspace is not None:
+            self.close_workspace()
+        workspace, lists, rows = answer
+        self.workspace = workspace
+        self.settings.add_recent(workspace.root)
+        self.pictures.forget()
+        for fields in rows:
+            for card in self.tray.add([fields["path"]]):
+                self.tray.change(card.key, **fields)
+        self.workspace_changed.emit()
+        self._set_lists(lists)
+        self.jobs.set_workspace(workspace)
+        wanted = self.settings.text(f"index/{slug(str(workspace.root))}")
+        ready = [row for row in lists.indexes if row.state == "ready"]
+        self.set_index(next((row for row in ready if row.name == wanted), ready[0] if ready else None))
+        if lists.imagery:
+            self.set_imagery(lists.imagery[0])
+        self.tray_changed.emit()
+        if len(self.tray):
+            self.select(self.tray.at(0).key)
+            if self.index is not None:
+                self.locator.enqueue([card.key for card in self.tray if card.state == "new"])
+
+    def _set_lists(self, lists: Lists) -> None:
+        self.lists = lists
+        for entry in lists.imagery:
+            self.imagery_pool.add(entry.name, entry.source)
+        if self.model is None or self.model.name not in {row.name for row in lists.models}:
+            self.set_model(next((row for row in lists.models if row.has_weights), None))
+        if self.index is not None:
+            fresh = next((row for row in lists.indexes if row.name == self.index.name), None)
+            if fresh is None:
+                self.set_index(None)
+            else:
+                self.index = fresh
+        self.lists_changed.emit()
+
+    def _on_run_ended(self, row: RunRow) -> None:
+        if row.state == "finished":
+            self.notifications.tell(f"{row.title}: {self.tr('finished')}.", level="success")
+        elif row.state == "stopped":
+            self.notifications.tell(f"{row.title}: {self.tr('stopped. Continue it on the Runs page.')}")
+        else:
+            run = self.jobs.job(row.thing)
+            log = run.run.log_path if run is not None else None
+            self.notifications.tell(
+                f"{row.title}: {row.message or row.line()}",
+                row.hint or self.tr("Continue it."),
+                "error",
+                log=log,
+            )
+
+        def then() -> None:
+            ready = next(
+                (i for i in self.lists.indexes if i.folder == row.thing and i.state == "ready"), None
+            )
+            if ready is not None and row.verb == "index" and row.state == "finished":
+                self.set_index(ready)
+                self.locator.enqueue([card.key for card in self.tray if card.state in ("new", "queued")])
+
+        self.reload(then)
+
+    def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
+        key = f"undo-{len(self._removed)}"
+        self._removed[key] = back
+        self.notifications.offer_undo(text, key)
+
+    def undo(self) -> None:
+        """Take back the last removal."""
+        if self._removed:
+            self._on_undo(next(reversed(self._removed)))
+
+    def _on_undo(self, key: str) -> None:
+        back = self._removed.pop(key, None)
+        if back is not None:
+            back()
+
+
+def read_lists(workspace: Workspace) -> Lists:
+    """Everything that is listed (reads many small files)."""
+    models = catalogue.list_models(workspace)
+    try:
+        imagery = workspace.imagery()
+    except GeolocatorError:
+        imagery = []  # a damaged imagery.toml must not keep the workspace shut
+    return Lists(models, catalogue.list_indexes(workspace, models), catalogue.list_areas(workspace), imagery)
+
+
+def geometry_of(area: Area) -> Mapping[str, Any]:
+    """GeoJSON geometry of an area."""
+    geometry: Mapping[str, Any] = area.to_geojson()["geometry"]
+    return geometry
