@@ -1,6 +1,6 @@
 """The encoder: uint8 images in, unit vectors out, by whichever back-end is fastest on this machine.
 
-No torch at module level: the OpenVINO path with a cached model never loads it.
+No torch at module level: the OpenVINO path with a converted model on disk never loads it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from geolocator_gui.errors import InputError
-from geolocator_gui.ml.backends.torch_backend import TorchBackend
+from geolocator_gui.ml.backends.choice import choose
 from geolocator_gui.ml.transforms import Floats, Pixels, input_size
 from geolocator_gui.records import View
 
 if TYPE_CHECKING:
+    from geolocator_gui.ml.backends.base import Backend
+    from geolocator_gui.ml.backends.choice import Plan
     from geolocator_gui.ml.bundle import Bundle
 
 
@@ -27,12 +29,14 @@ class Encoder:
         device: "auto", "cpu", "cuda", "mps".
         backend: "auto", "torch", "openvino".
         precision: "auto", "fp32", "bf16", "fp16", "int8".
-        threads: CPU threads; None for automatic.
+        threads: CPU threads; None for one per core.
         batch_size: Images per pass; None for automatic.
+        expected: Images that this encoder will embed in all, if known: decides what preparation pays.
 
     Raises:
         BundleError: The weights are missing or not the named ones.
         WeightsError: The weights do not fit the architecture.
+        ConfigError: What is asked for is not on this machine.
     """
 
     def __init__(
@@ -44,12 +48,12 @@ class Encoder:
         precision: str = "auto",
         threads: int | None = None,
         batch_size: int | None = None,
+        expected: int | None = None,
     ) -> None:
         bundle.verify()
         self.bundle = bundle
         self.config = bundle.config
-        self._backend = TorchBackend(bundle, threads=threads)
-        self.batch_size = batch_size or 16
+        self._backend = _open(bundle, choose(device, backend, precision, threads), batch_size, expected)
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +65,17 @@ class Encoder:
 
     @property
     def description(self) -> dict[str, str]:
-        """Device, back-end, precision and library versions, as recorded beside an index."""
+        """Device, back-end, precision, threads and library versions, as recorded beside an index."""
         return self._backend.description
+
+    @property
+    def batch_size(self) -> int:
+        """Images per pass; smaller after the memory ran out."""
+        return self._backend.batch_size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        self._backend.batch_size = size
 
     def embed(self, images: Pixels, view: View) -> Floats:
         """Vectors of images.
@@ -79,15 +92,18 @@ class Encoder:
             raise InputError(
                 f"the encoder takes uint8 images of {height}x{width}x3, not {images.dtype} {images.shape[1:]}"
             )
-        vectors = np.empty((len(images), self.config.embedding_size), dtype=np.float32)
-        for start in range(0, len(images), self.batch_size):
-            part = images[start : start + self.batch_size]
-            fill = self.batch_size - len(part)
-            if fill:  # always the same shape: kernels chosen by shape would change the last bits
-                part = np.concatenate([part, np.zeros((fill, *part.shape[1:]), dtype=np.uint8)])
-            vectors[start : start + self.batch_size] = self._backend.embed(part)[: self.batch_size - fill]
-        return vectors
+        return self._backend.embed(images, view)
 
     def close(self) -> None:
         """Free the device's memory."""
         self._backend.close()
+
+
+def _open(bundle: Bundle, plan: Plan, batch_size: int | None, expected: int | None) -> Backend:
+    if plan.backend == "openvino":
+        from geolocator_gui.ml.backends.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(bundle, plan, batch_size)
+    from geolocator_gui.ml.backends.torch_backend import TorchBackend, worth_compiling
+
+    return TorchBackend(bundle, plan, batch_size, compiled=worth_compiling(plan.device, expected))

@@ -6,13 +6,43 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import nn
+from torch.nn import functional
+
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.checkpoint import load_strict, read_state_dict
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
+    from geolocator_gui.configs import ModelConfig
     from geolocator_gui.ml.bundle import Bundle
+
+
+class PixelsToVectors(nn.Module):
+    """The whole way on the device: uint8 pixels (N, h, w, 3) to unit vectors, float32 (N, D).
+
+    Args:
+        backbone: Takes normalised images (N, 3, h, w).
+        config: Names mean and std.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, backbone: nn.Module, config: ModelConfig) -> None:
+        super().__init__()
+        self.backbone = backbone
+        shift = torch.tensor(config.mean, dtype=torch.float32) * 255
+        scale = 1 / (torch.tensor(config.std, dtype=torch.float32) * 255)
+        self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Unit vectors of pixels."""
+        images = (pixels.permute(0, 3, 1, 2).float() - self.shift) * self.scale
+        return functional.normalize(self.backbone(images).float(), dim=-1)
 
 
 def load_backbone(bundle: Bundle) -> nn.Module:
@@ -31,8 +61,6 @@ def build_backbone(architecture: str, state: dict[str, Tensor], path: Path | str
     Raises:
         WeightsError: timm does not know the architecture, or the weights do not fit it.
     """
-    import torch
-
     side = grid_side(state)
     # Shapes are compared before anything is allocated: a file that does not fit costs no memory.
     with torch.device("meta"):

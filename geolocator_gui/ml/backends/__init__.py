@@ -1,1 +1,1 @@
-"""What runs the network: one module per library."""
+"""What runs the network: one module per library, and the choice between them."""
