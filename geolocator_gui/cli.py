@@ -16,6 +16,7 @@ app = typer.Typer(
     name="geolocator",
     help="Find where a photo was taken by matching it against satellite imagery, on your own machine.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -42,11 +43,15 @@ def options(
 
 
 def mount() -> None:
-    """Add the verbs."""
-    from geolocator_gui.cli_commands import demo, evaluate, index, localise, mine, model, serve, train
+    """Add the verbs, in the order of the help."""
+    from geolocator_gui.cli_commands import demo, evaluate, index, localise, mine, serve
 
     app.command("demo")(demo.demo)
     app.add_typer(index.app, name="index")
+    app.command("localise")(localise.localise)
+    app.command("mine")(mine.mine)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("serve", hidden=True)(serve.serve)
 
 
 def main() -> None:
