@@ -56,7 +56,7 @@ def mount() -> None:
 
 def main() -> None:
     """Run the command line; the only place that turns errors into exit codes."""
-    _quiet_foreign_data_paths()
+    _settle_environment()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = (["--debug"] if debug else []) + [word for word in arguments if word != "--debug"]
@@ -88,8 +88,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def _quiet_foreign_data_paths() -> None:
-    """Forget data folders of other PROJ and GDAL installations; the wheels bring their own."""
+def _settle_environment() -> None:
+    """What libraries read once, when they are first imported.
+
+    Data folders of other PROJ and GDAL installations are forgotten; the wheels bring their own. numpy's
+    matrix products stay on one thread: its pool fights the encoder's and the readers' for the cores.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
         os.environ.pop(name, None)
 
