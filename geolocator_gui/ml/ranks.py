@@ -12,9 +12,10 @@ never outranks itself by rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -244,9 +245,24 @@ def _count_above(similarity: torch.Tensor, score: NDArray[np.float32]) -> NDArra
     # torch's sum over booleans.
     rows = similarity.numpy()
     limits = score.astype(np.float32)
-    return np.fromiter(
-        (np.count_nonzero(row > limit) for row, limit in zip(rows, limits, strict=True)), np.int64, len(rows)
-    )
+    above = np.empty(len(rows), np.int64)
+
+    def count(part: NDArray[np.int64]) -> None:
+        for row in part:
+            above[row] = np.count_nonzero(rows[row] > limits[row])
+
+    _in_threads(count, np.arange(len(rows)))
+    return above
+
+
+def _in_threads(work: Callable[[NDArray[Any]], None], rows: NDArray[Any]) -> None:
+    """Share rows out over as many threads as torch uses; numpy lets them run side by side."""
+    parts = np.array_split(rows, max(torch.get_num_threads(), 1))
+    if len(parts) == 1:
+        work(parts[0])
+        return
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(work, parts))
 
 
 def _most_similar(
@@ -285,9 +301,7 @@ def _sorted_ranks(
 ) -> NDArray[np.int32]:
     """How many entries of a row exceed each of several scores: a sort (in place), then bisection."""
     if similarity.device.type == "cpu":
-        halves = np.array_split(similarity.numpy(), max(torch.get_num_threads(), 1))
-        with ThreadPoolExecutor(len(halves)) as pool:
-            list(pool.map(lambda part: part.sort(axis=1), halves))
+        _in_threads(lambda part: part.sort(axis=1), similarity.numpy())
         ordered = similarity
     else:
         ordered = similarity.sort(dim=1).values
