@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,3 +56,96 @@ def spaced_positions(
         radius = radius * 1.5 if radius < 2000.0 else None
         if radius is None:
             near = positions
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """The batches of one epoch.
+
+    Attributes:
+        batches: int32 (B, batch size), rows of pairs; no satellite twice in a batch, no pair twice at all.
+        dropped: Pairs that found no place: the incomplete last batch and what could not be separated.
+    """
+
+    batches: NDArray[np.int32]
+    dropped: int
+
+
+def plan_batches(
+    labels: NDArray[np.integer],
+    neighbours: NDArray[np.int32] | None,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    nearest: int = 32,
+    others: int = 32,
+) -> BatchPlan:
+    """Sample4Geo's batches (Deuser, Habel, Oswald: "Sample4Geo", ICCV 2023, section 3.2).
+
+    A pair drawn at random pulls in its `nearest` neighbours and as many `others` drawn from the rest of its
+    list, while the batch has room. Neighbours do not pull in their own. A pair is used at most once.
+
+    Args:
+        labels: (N,) satellite (or class) of each pair; pairs of one label never share a batch.
+        neighbours: int32 (N, k) rows of pairs, nearest first, -1 where there are no more; a row stands for
+            all pairs of its label. None for random batches.
+        batch_size: Pairs per batch.
+        rng: Decides everything that is drawn.
+        nearest: How many of the nearest.
+        others: How many of the rest.
+
+    Returns:
+        The plan; the same for the same generator state.
+    """
+    _, label = np.unique(np.asarray(labels), return_inverse=True)
+    count = len(label)
+    # The unused pairs of a label, in random order: member[free[label] : end[label]].
+    shuffled = rng.permutation(count)
+    member = shuffled[np.argsort(label[shuffled], kind="stable")].astype(np.int32)
+    end = np.cumsum(np.bincount(label, minlength=1))
+    free = np.concatenate([[0], end[:-1]])
+    length = 0 if neighbours is None else neighbours.shape[1]
+    picks = _random_picks(length - nearest, others, rng) + nearest
+    stamp = np.full(len(end), -1, dtype=np.int64)
+    waiting = deque(label[rng.permutation(count)].tolist())
+    batches: list[NDArray[np.int32]] = []
+    batch = np.empty(batch_size, dtype=np.int32)
+    filled = misses = 0
+    while waiting:
+        seed = waiting.popleft()
+        if free[seed] == end[seed]:
+            continue  # its pairs were pulled in by others
+        if stamp[seed] == len(batches):
+            waiting.append(seed)
+            misses += 1
+            if misses > min(1024, len(waiting)):
+                break
+            continue
+        misses = 0
+        anchor = member[free[seed]]
+        batch[filled] = anchor
+        free[seed] += 1
+        stamp[seed] = len(batches)
+        filled += 1
+        if neighbours is not None and filled < batch_size:
+            row = neighbours[anchor]
+            rows = np.concatenate([row[:nearest], row[picks[anchor % len(picks)]]])
+            pulled = label[rows[rows >= 0]]
+            pulled = pulled[(stamp[pulled] != len(batches)) & (free[pulled] < end[pulled])]
+            pulled = pulled[: batch_size - filled]
+            batch[filled : filled + len(pulled)] = member[free[pulled]]
+            free[pulled] += 1
+            stamp[pulled] = len(batches)
+            filled += len(pulled)
+        if filled == batch_size:
+            batches.append(batch.copy())
+            filled = 0
+    planned = np.stack(batches) if batches else np.empty((0, batch_size), dtype=np.int32)
+    return BatchPlan(planned, count - planned.size)
+
+
+def _random_picks(rest: int, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows of `wanted` different numbers below `rest`, enough rows to draw from."""
+    if rest <= 0 or wanted <= 0:
+        return np.empty((1, 0), dtype=np.int64)
+    return np.argsort(rng.random((4096, rest)), axis=1)[:, :wanted].astype(np.int64)
