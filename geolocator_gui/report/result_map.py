@@ -35,6 +35,7 @@ const data = %(data)s;
 const map = %(map)s;
 L.imageOverlay(data.imagery, data.bounds).addTo(map);
 map.fitBounds(data.bounds);
+map.attributionControl.setPrefix("Leaflet");
 map.attributionControl.addAttribution(document.createTextNode(data.attribution).textContent
     .replace(/[<>&]/g, c => ({"<": "&lt;", ">": "&gt;", "&": "&amp;"}[c])));
 function label(lines, image) {
@@ -67,7 +68,7 @@ _STYLE = """
 html, body, .folium-map { height: 100%; margin: 0; }
 body { font: 13px system-ui, sans-serif; }
 .thumb { display: block; max-width: 320px; max-height: 160px; margin-bottom: 6px; border-radius: 6px; }
-.legend { position: absolute; left: 16px; bottom: 16px; z-index: 1000; background: #fff; color: #1b1f24;
+.legend { position: absolute; right: 16px; top: 16px; z-index: 1000; background: #fff; color: #1b1f24;
           border-radius: 6px; padding: 8px 12px; box-shadow: 0 1px 4px rgba(0, 0, 0, .3); }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 50%; background: #1d6ce0;
        border: 2px solid #fff; box-shadow: 0 0 0 1px #1d6ce0; margin-right: 6px; vertical-align: -2px; }
