@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import sys
@@ -17,21 +18,19 @@ from typing import NoReturn
 
 from geolocator_gui.errors import FaultError, InputError
 
-_CRASH_AT = int(os.environ.get("GEOLOCATOR_CRASH_AT", "0"))
-_TRACE = os.environ.get("GEOLOCATOR_CRASH_TRACE", "")
-_operations = 0
+_operations = itertools.count(1)
 
 
 def _instant(kind: str, path: Path) -> bool:
     """Count an operation; whether the process shall die in it."""
-    global _operations
-    if not _CRASH_AT and not _TRACE:
+    crash_at, trace = os.environ.get("GEOLOCATOR_CRASH_AT"), os.environ.get("GEOLOCATOR_CRASH_TRACE")
+    if crash_at is None and trace is None:
         return False
-    _operations += 1
-    if _TRACE:
-        with Path(_TRACE).open("a", encoding="utf-8") as trace:
-            trace.write(f"{_operations} {kind} {path.name}\n")
-    return _operations == _CRASH_AT
+    number = next(_operations)
+    if trace:
+        with Path(trace).open("a", encoding="utf-8") as file:
+            file.write(f"{number} {kind} {path.name}\n")
+    return number == int(crash_at or 0)
 
 
 def _die() -> NoReturn:
