@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from geolocator_gui.errors import FaultError
 from geolocator_gui.gui import wording
+from geolocator_gui.gui.drops import Dropped
 from geolocator_gui.gui.session import Session
 from geolocator_gui.runs import RunFolder, program
 from geolocator_gui.workspace import ImageryEntry
@@ -29,6 +30,30 @@ class Adding(QObject):
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
         self._session, self._window = session, window
+
+    def take(self, found: Dropped) -> None:
+        """Take what was dropped or pasted, each kind to its page."""
+        session = self._session
+        window: Any = self._window
+        if found.workspaces:
+            session.open_workspace(found.workspaces[0])
+            return
+        if session.workspace is None:
+            if not found.is_empty or not found.unknown:
+                text = self.tr("Open a workspace first: it keeps what you drop.")
+                session.notifications.tell(text, self.tr("The demo town is one too."), "warning")
+            return
+        if found.photos:
+            window.show_page("photos")
+            session.add_photos(list(found.photos))
+        if found.imagery or found.areas:
+            window.show_page("area")
+        for path in found.imagery:
+            self.take_imagery(path)
+        for path in found.areas[:1]:
+            self.take_area(path)
+        for path in found.weights[:1]:
+            self.take_weights(path)
 
     # -- imagery ------------------------------------------------------------------------------------------
 
@@ -151,6 +176,8 @@ class Adding(QObject):
                 if session.workspace is None or session.workspace.root != root:
                     return
                 session.workspace_changed.disconnect(opened)
+                window: Any = self._window
+                window.show_page("photos")
                 if not ready:
                     from geolocator_gui.demo import INDEX
 

@@ -63,7 +63,7 @@ class AnswerPane(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session = session
         self._glyph = Glyph("map-marker-check-outline", "accent")
-        self.sentence, self._facts = Label("", "Strong"), Label("", "Secondary")
+        self.sentence, self._facts = Label("", "Strong", wrap=True), Label("", "Secondary")
         self.compare_button = _head_tool(
             "compare", self.tr("Compare"), self.tr("Photo and chip side by side (Space)")
         )
@@ -164,6 +164,11 @@ class AnswerPane(QWidget):
         """The photo takes up to a third of the width."""
         super().resizeEvent(event)  # type: ignore[arg-type]
         self._query_side.setFixedWidth(max(140, min(336, self.width() * 3 // 10)))
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        if self.width() < 720:
+            style = Qt.ToolButtonStyle.ToolButtonIconOnly
+        for made in (self.compare_button, self.export_button):
+            made.setToolButtonStyle(style)
 
     def _on_picked(self, rank: int) -> None:
         self._rank = rank

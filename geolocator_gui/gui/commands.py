@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QMenuBar, QMessageBox
 
 from geolocator_gui.gui import coordinates, theme
 from geolocator_gui.gui.adding import Adding
-from geolocator_gui.gui.drops import PHOTO_SUFFIXES
+from geolocator_gui.gui.drops import PHOTO_SUFFIXES, Dropped
 from geolocator_gui.gui.theme import Choice
 from geolocator_gui.records import LonLat
 
@@ -30,6 +31,7 @@ class Commands(QObject):
         self._needs_workspace: list[QAction] = []
         self._shown: list[tuple[str, str]] = []
         self.add_imagery: Callable[[str], None] = self._adding.ask_imagery
+        self.take: Callable[[Dropped], None] = self._adding.take
         self.take_imagery: Callable[[Path], None] = self._adding.take_imagery
         self.take_area: Callable[[Path], None] = self._adding.take_area
         self.take_weights: Callable[[Path], None] = self._adding.take_weights
@@ -64,14 +66,14 @@ class Commands(QObject):
             {"area": tr("Area"), "photos": tr("Photos"), "negatives": tr("Hard negatives"),
              "training": tr("Training"), "runs": tr("Runs")}.items(), 1
         ):  # fmt: skip
-            self._add(view, words, lambda key=key: window.show_page(key), f"Ctrl+{place}", needs=True)
+            self._add(view, words, partial(window.show_page, key), f"Ctrl+{place}", needs=True)
         view.addSeparator()
         self._add(view, tr("Map only"), window.toggle_map_only, "F11", needs=True)
         self._add(view, tr("Go to…"), self.go_to, "Ctrl+L", needs=True)
         heat = self._add(view, tr("Heat of scores"), lambda: None, "Ctrl+H", needs=True)
         heat.setCheckable(True)
         heat.setChecked(True)
-        heat.toggled.connect(lambda on: window.map is not None and window.map.set_heat(on))
+        heat.toggled.connect(window.set_heat)
         view.addSeparator()
         self._fill_theme(view.addMenu(tr("Appearance")))
         search = bar.addMenu(tr("&Search"))
@@ -117,7 +119,7 @@ class Commands(QObject):
         for radius, words in ((100, "100 m"), (500, "500 m"), (2000, "2 km")):
             menu.addAction(
                 f"{self.tr('Search only within')} {words} {self.tr('of here')}",
-                lambda radius=radius: self._search_around(position, radius),
+                partial(self._search_around, position, radius),
             )
         if self._session.locator.options.within_circle is not None:
             menu.addAction(self.tr("Search everywhere again"), self._search_everywhere)
@@ -130,9 +132,7 @@ class Commands(QObject):
         if match is None:
             return
         menu = QMenu(window)
-        menu.addAction(
-            self.tr("Show on the map"), lambda: window.map is not None and window.map.show_match(rank)
-        )
+        menu.addAction(self.tr("Show on the map"), partial(window.show_match, rank))
         menu.addAction(self.tr("Compare with the photo"), lambda: window.answer.show_compare(True))
         menu.addSeparator()
         self._add_copy(menu, match.position)
@@ -142,7 +142,7 @@ class Commands(QObject):
         )
         report = menu.addMenu(self.tr("Report this photo as"))
         for title, suffix in (("GPX", ".gpx"), ("GeoJSON", ".geojson"), ("KML", ".kml")):
-            report.addAction(f"{title}…", lambda s=suffix: window.exports.table(s, everything=False))
+            report.addAction(f"{title}…", partial(window.exports.table, suffix, everything=False))
         menu.popup(where)
 
     # -- what they do -------------------------------------------------------------------------------------
@@ -248,9 +248,7 @@ class Commands(QObject):
     def _fill_recent(self, menu: QMenu, *, actions: bool = False) -> None:
         menu.clear()
         for path in self._session.settings.recent():
-            menu.addAction(path.name, lambda path=path: self._session.open_workspace(path)).setToolTip(
-                str(path)
-            )
+            menu.addAction(path.name, partial(self._session.open_workspace, path)).setToolTip(str(path))
         if actions:
             menu.addSeparator()
             menu.addAction(self.tr("Create a workspace…"), self.create_workspace)
@@ -308,7 +306,7 @@ class Commands(QObject):
             texts += [coordinates.to_mgrs(wrapped), coordinates.utm(wrapped)]
         copy = menu.addMenu(self.tr("Copy coordinates"))
         for text in texts:
-            copy.addAction(text, lambda text=text: QGuiApplication.clipboard().setText(text))
+            copy.addAction(text, partial(QGuiApplication.clipboard().setText, text))
         menu.addAction(self.tr("Open in an outside map…"), lambda: self._open_outside(wrapped))
 
     def _open_outside(self, position: LonLat) -> None:

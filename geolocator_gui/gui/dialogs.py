@@ -56,8 +56,8 @@ class AddressDialog(Dialog):
         super().__init__(
             parent,
             "Tile server",
-            "Tiles are fetched only for areas that you look at or index, and kept in the workspace. Write {x}, {y} "
-            "and {z} where the numbers go.",
+            "Tiles are fetched only for areas that you look at or index, and kept in the workspace. "
+            "Write {x}, {y} and {z} where the numbers go.",
             "Add imagery",
         )
         self.address, self.name, self.attribution = QLineEdit(), QLineEdit(), QLineEdit()
@@ -99,7 +99,8 @@ class ModelDialog(Dialog):
         super().__init__(
             parent,
             f"Which model is {file.name}?",
-            "A checkpoint holds only numbers: what it was trained for decides how photos and chips are put before it.",
+            "A checkpoint holds only numbers: what it was trained for decides how photos and chips are put "
+            "before it.",
             "Add model",
         )
         self.choices = ChoiceList()
@@ -157,5 +158,8 @@ def _likely(file: Path, models: list[ModelRow]) -> int:
     words = {
         word for word in str(file).lower().replace("/", "_").replace("-", "_").split("_") if len(word) > 3
     }
-    shared = [len(words & set(model.name.lower().replace("-", "_").split("_"))) for model in models]
-    return shared.index(max(shared)) if shared and max(shared) else 0
+    shared: list[int] = [
+        len(words & set(model.name.lower().replace("-", "_").split("_"))) for model in models
+    ]
+    best = max(shared, default=0)
+    return shared.index(best) if best else 0

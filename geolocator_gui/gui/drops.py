@@ -86,9 +86,7 @@ def sort_out(paths: Iterable[Path]) -> Dropped:
         tuple(found.get("area", ())),
         tuple(found.get("weights", ())),
         tuple(found.get("workspace", ())),
-        tuple(found.get("unknown", ()) + found.get("index", []))
-        if "unknown" in found
-        else tuple(found.get("index", ())),
+        (*found.get("unknown", ()), *found.get("index", ())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QMarginsF, QObject, QUrl
@@ -36,12 +37,12 @@ class Exports(QObject):
         menu.addSeparator()
         for title, suffix in _TABLES:
             menu.addAction(
-                f"{self.tr('This photo as')} {title}…", lambda s=suffix: self.table(s, everything=False)
+                f"{self.tr('This photo as')} {title}…", partial(self.table, suffix, everything=False)
             )
         menu.addSeparator()
         for title, suffix in _TABLES[:4]:
             menu.addAction(
-                f"{self.tr('All photos as')} {title}…", lambda s=suffix: self.table(s, everything=True)
+                f"{self.tr('All photos as')} {title}…", partial(self.table, suffix, everything=True)
             )
 
     def table(self, suffix: str, *, everything: bool, path: Path | None = None) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ class Locator(QObject):
         self._opening = False
         self._queue: deque[int] = deque()
         self._current: int | None = None
+        self._quiet: set[int] = set()
         self._asked = self._done = 0
         self._changed: set[int] = set()
         self._scores_folder = Path(tempfile.mkdtemp(prefix="geolocator-"))
@@ -144,6 +146,20 @@ class Locator(QObject):
         self.progress.emit(self._done, self._asked)
         self._next_photo()
 
+    def refresh(self, key: int) -> None:
+        """Ask once more for a photo whose answer was read from disk, quietly: it brings the scores back."""
+        card = self.tray.get(key)
+        if card is None or card.answer is None or key in self._scores or self.index is None or self.busy:
+            return
+        self._quiet.add(key)
+        self._queue.append(key)
+        self._next_photo()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a photo is in work or waits."""
+        return self._current is not None or bool(self._queue)
+
     def cancel(self) -> None:
         """Take everything that waits out of the queue; the photo in work is finished."""
         for key in self._queue:
@@ -178,7 +194,9 @@ class Locator(QObject):
             self._next_photo()
             return
         self._current = key
-        self._set(key, state="locating")
+        if key not in self._quiet:
+            self._set(key, state="locating")
+        self._quiet.discard(key)
         scores = self._scores_folder / f"{key}.npy"
         options = card.options(self.options).model_dump(mode="json", exclude_none=True)
         index = self.index.folder.name
@@ -196,7 +214,7 @@ class Locator(QObject):
         else:
             self._scores[card.key] = scores
             for old in list(self._scores)[:-_SCORES_KEPT]:
-                self._background.run(lambda path=self._scores.pop(old): path.unlink(missing_ok=True))
+                self._background.run(partial(self._scores.pop(old).unlink, missing_ok=True))
             facts = answer.facts or card.facts
             self._set(card.key, state="located", answer=answer, index=index, facts=facts, error="", hint="")
         self._finish(card.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 
 from geolocator_gui.gui.answer_pane import AnswerPane
 from geolocator_gui.gui.commands import Commands
-from geolocator_gui.gui.drops import Dropped
 from geolocator_gui.gui.exports import Exports
 from geolocator_gui.gui.inputs import Inputs
 from geolocator_gui.gui.map.controller import MapController
@@ -177,7 +176,7 @@ class MainWindow(QMainWindow):
         area.add_model_wanted.connect(commands.add_model)
         area.show_index_wanted.connect(self._on_show_index)
         photos.add_wanted.connect(commands.add_photos)
-        photos.show_wanted.connect(lambda: self.map is not None and self.map.show_answer())
+        photos.show_wanted.connect(self.show_answer)
         photos.compare_wanted.connect(lambda: self.answer.show_compare(True))
         negatives, training, runs = self.panels["negatives"], self.panels["training"], self.panels["runs"]
         if (
@@ -197,9 +196,9 @@ class MainWindow(QMainWindow):
         go.index_wanted.connect(self._on_go_index)
         go.photo_wanted.connect(self._on_go_photo)
         self.inputs.position_pasted.connect(self.fly_to)
-        self.inputs.sorted_out.connect(self._on_sorted)
+        self.inputs.sorted_out.connect(commands.take)
         self.answer.compare_toggled.connect(self._on_compare)
-        self.answer.opened.connect(lambda rank: self.map is not None and self.map.show_match(rank))
+        self.answer.opened.connect(self.show_match)
         self.answer.menu_wanted.connect(commands.match_menu)
         self.answer.export_button.setMenu(commands.export_menu())
 
@@ -240,6 +239,21 @@ class MainWindow(QMainWindow):
         if self.map is not None:
             self.map.fly_to(position)  # type: ignore[arg-type]  # a LonLat through a Qt signal
 
+    def show_answer(self) -> None:
+        """Bring the matches of the chosen photo into view."""
+        if self.map is not None:
+            self.map.show_answer()
+
+    def show_match(self, rank: int) -> None:
+        """Zoom to a match."""
+        if self.map is not None:
+            self.map.show_match(rank)
+
+    def set_heat(self, on: bool) -> None:
+        """Show or hide the heat of scores."""
+        if self.map is not None:
+            self.map.set_heat(on)
+
     def walk(self, step: int) -> None:
         """Go to the next or previous match."""
         self.answer.strip.walk(step)
@@ -253,6 +267,8 @@ class MainWindow(QMainWindow):
             self.setWindowTitle("Geolocator")
             self.welcome.refresh()
         self._front.setCurrentWidget(self._desk if open_ else self.welcome)
+        if open_:
+            self.photos_panel.list.setFocus()
         self.commands.refresh()
 
     def _on_message(self, message: object) -> None:
@@ -289,30 +305,19 @@ class MainWindow(QMainWindow):
         whole = max(self._right.height(), 400)
         bottom = int(whole * 0.62) if on else _ANSWER_HEIGHT
         self._right.setSizes([whole - bottom, bottom])
+        if self.map is not None:
+            # The map is a part of its height now, or whole again: bring what is compared back into view.
+            QTimer.singleShot(120, self, self._look_again)
+
+    def _look_again(self) -> None:
+        if self.map is None:
+            return
+        if self.answer.compare_button.isChecked():
+            self.map.show_match(self.answer.rank or 1)
+        else:
+            self.map.show_answer()
 
     # -- what comes in ------------------------------------------------------------------------------------
-
-    def _on_sorted(self, found: Dropped) -> None:
-        session = self.session
-        if found.workspaces:
-            session.open_workspace(found.workspaces[0])
-            return
-        if session.workspace is None:
-            if not found.is_empty or not found.unknown:
-                text = self.tr("Open a workspace first: it keeps what you drop.")
-                session.notifications.tell(text, self.tr("The demo town is one too."), "warning")
-            return
-        if found.photos:
-            self.show_page("photos")
-            session.add_photos(list(found.photos))
-        for path in found.imagery:
-            self.show_page("area")
-            self.commands.take_imagery(path)
-        for path in found.areas[:1]:
-            self.show_page("area")
-            self.commands.take_area(path)
-        for path in found.weights[:1]:
-            self.commands.take_weights(path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Something is dragged over the window."""
@@ -350,12 +355,12 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         settings = self.session.settings
-        self._split.setSizes([_PANEL_WIDTH, 1100])
-        self._right.setSizes([640, _ANSWER_HEIGHT])
         geometry = settings.layout("window")
         if geometry is None or not self.restoreGeometry(geometry):
             screen = QApplication.primaryScreen().availableGeometry()
             self.resize(min(1440, screen.width() - 40), min(900, screen.height() - 60))
+        self._split.setSizes([_PANEL_WIDTH if self.width() >= 1200 else _PANEL_WIDTH - 40, self.width()])
+        self._right.setSizes([self.height(), _ANSWER_HEIGHT])
         for name, splitter in (("split", self._split), ("right", self._right)):
             state = settings.layout(name)
             if state is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ class Pictures(QObject):
             self._kept.move_to_end(name)
             return self._kept[name]
         if name not in self._running:
-            # The newest wish first: what was scrolled past long ago is dropped, and asked for again if needed.
+            # The newest wish first: what was scrolled past is dropped, and asked for again if needed.
             self._waiting[name] = work
             self._waiting.move_to_end(name)
             while len(self._waiting) > _MOST_WAITING:
@@ -92,9 +93,12 @@ class Pictures(QObject):
             self._running.add(name)
             self._background.run(
                 work,
-                lambda image, name=name: self._on_image(name, image),
-                lambda error, name=name: self._on_image(name, None),
+                partial(self._on_image, name),
+                partial(self._on_failure, name),
             )
+
+    def _on_failure(self, name: Hashable, error: Exception) -> None:
+        self._on_image(name, None)  # an icon stands for it; the card says why
 
     def _on_image(self, name: Hashable, image: QImage | None) -> None:
         self._running.discard(name)

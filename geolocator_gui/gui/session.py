@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import GeolocatorError
-from geolocator_gui.gui import catalogue, tray
+from geolocator_gui.gui import catalogue, estimate, tray
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.catalogue import AreaRow, IndexRow, ModelRow
 from geolocator_gui.gui.jobs import Jobs
@@ -26,6 +27,7 @@ from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
 from geolocator_gui.records import ImageryInfo
+from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import ImageryEntry, Workspace, slug
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class Session(QObject):
         self._save = QTimer(self, interval=1500, singleShot=True)
         self._save.timeout.connect(self.save_tray)
         self.locator.cards_changed.connect(lambda keys: self._save.start())
+        self.locator.opened.connect(self._bring_scores)
         self.jobs.ended.connect(self._on_run_ended)
         self.notifications.undone.connect(self._on_undo)
 
@@ -157,7 +160,7 @@ class Session(QObject):
     # -- what is chosen -----------------------------------------------------------------------------------
 
     def set_index(self, row: IndexRow | None) -> None:
-        """Answer from this index."""
+        """Answer from this index; photos that another one answered are located again."""
         self.index = row
         models = self.workspace.models if self.workspace is not None else None
         self.locator.open_index(row.folder if row is not None else None, models)
@@ -166,6 +169,9 @@ class Session(QObject):
                 self.settings.set_text(f"index/{slug(str(self.workspace.root))}", row.name)
             for source in row.imagery:
                 self.imagery_pool.add(source, source)
+            self.locator.enqueue(
+                [card.key for card in self.tray if card.answer is None or card.index != row.name]
+            )
         self.index_changed.emit()
 
     def set_model(self, row: ModelRow | None) -> None:
@@ -197,7 +203,9 @@ class Session(QObject):
         def work() -> ImageryEntry:
             self.imagery_pool.add(entry.name, entry.source)
             info = self.imagery_pool.info(entry.name)
-            known = ImageryEntry(entry.name, entry.source, entry.attribution or info.attribution, info.bulk)
+            known = ImageryEntry(
+                entry.name, entry.source, entry.attribution or info.attribution, entry.bulk and info.bulk
+            )
             workspace.add_imagery(known)
             return known
 
@@ -260,6 +268,12 @@ class Session(QObject):
         if key != self.selected:
             self.selected = key
             self.selection_changed.emit()
+            self._bring_scores()
+
+    def _bring_scores(self, opened: object = None) -> None:
+        card = self.card
+        if card is not None and self.index is not None and card.index == self.index.name:
+            self.locator.refresh(card.key)
 
     @property
     def card(self) -> PhotoCard | None:
@@ -293,8 +307,6 @@ class Session(QObject):
         self.tray_changed.emit()
         if len(self.tray):
             self.select(self.tray.at(0).key)
-            if self.index is not None:
-                self.locator.enqueue([card.key for card in self.tray if card.state == "new"])
 
     def _set_lists(self, lists: Lists) -> None:
         self.lists = lists
@@ -311,6 +323,8 @@ class Session(QObject):
         self.lists_changed.emit()
 
     def _on_run_ended(self, row: RunRow) -> None:
+        if row.metric is not None and (rate := row.metric.values.get("chips_per_second")):
+            self._remember_rate(row.thing, float(rate))
         if row.state == "finished":
             self.notifications.tell(f"{row.title}: {self.tr('finished')}.", level="success")
         elif row.state == "stopped":
@@ -331,9 +345,15 @@ class Session(QObject):
             )
             if ready is not None and row.verb == "index" and row.state == "finished":
                 self.set_index(ready)
-                self.locator.enqueue([card.key for card in self.tray if card.state in ("new", "queued")])
 
         self.reload(then)
+
+    def _remember_rate(self, thing: Path, rate: float) -> None:
+        def work() -> None:
+            config = RunFolder(thing).read_config(IndexConfig)
+            estimate.remember_rate(Path(config.model).name, rate)
+
+        self.background.run(work)
 
     def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
         key = f"undo-{len(self._removed)}"

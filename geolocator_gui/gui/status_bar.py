@@ -50,8 +50,8 @@ class StatusBar(QWidget):
             layout.addWidget(made, stretch)
         layout.addSpacing(8)
         layout.addWidget(self._job, 4)
-        for made in (self._job_bar, self._job_stop):
-            layout.addWidget(made)
+        layout.addWidget(self._job_bar)
+        layout.addWidget(self._job_stop)
         layout.addWidget(self._photos, 2)
         layout.addWidget(self._photos_stop)
         layout.addWidget(self._pointer, 2)

@@ -28,6 +28,7 @@ class Theme(QObject):
         super().__init__(application)
         self._application = application
         self._template = (resources_dir() / "style" / "app.qss").read_text("utf-8")
+        self._icons = (resources_dir() / "icons").as_posix()
         self._choice: Choice = choice
         self._shown: Scheme | None = None
         font = application.font()
@@ -90,7 +91,7 @@ class Theme(QObject):
         for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText, QPalette.ColorRole.WindowText):
             palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(t.text_secondary))
         self._application.setPalette(palette)
-        self._application.setStyleSheet(tokens.fill(self._template, self.scheme))
+        self._application.setStyleSheet(tokens.fill(self._template, self.scheme, self._icons))
         self.changed.emit()
 
 

@@ -95,10 +95,17 @@ def tokens(scheme: Scheme) -> Tokens:
     return DARK if scheme == "dark" else LIGHT
 
 
-def fill(template: str, scheme: Scheme) -> str:
-    """Replace every `@name` in a style sheet by its token; raises `KeyError` on a name that is none."""
+def fill(template: str, scheme: Scheme, icons: str = "") -> str:
+    """Replace every `@name` in a style sheet by its token; raises `KeyError` on a name that is none.
+
+    Args:
+        template: The style sheet.
+        scheme: Whose colours.
+        icons: Folder of the icons that the style sheet names, with forward slashes.
+    """
     values = {field.name: getattr(tokens(scheme), field.name) for field in fields(Tokens)}
     values |= {"body": f"{BODY}px", "small": f"{SMALL}px", "title": f"{TITLE}px", "radius": f"{RADIUS}px"}
+    values |= {"icons": icons, "scheme": scheme}
     return re.sub(r"@([a-z_]+)", lambda found: values[found.group(1)], template)
 
 

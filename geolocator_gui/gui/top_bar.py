@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QFontMetrics
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
-from geolocator_gui.gui import coordinates, icons, wording
+from geolocator_gui.gui import coordinates, icons, theme, tokens, wording
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label
 from geolocator_gui.records import LonLat
@@ -17,37 +17,62 @@ class Pick(QPushButton):
 
     def __init__(self, tip: str, menu: QMenu) -> None:
         super().__init__()
-        self.setObjectName("Pick")
         self.setToolTip(tip)
-        self.setMenu(menu)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self._words = ""
+        self.setFixedHeight(30)
+        self._words, self._name, self._more = "", "", ""
+        self.clicked.connect(lambda: menu.popup(self.mapToGlobal(QPoint(0, self.height() + 4))))
+        theme.current().changed.connect(self.update)
 
-    def set_words(self, words: str) -> None:
-        """Show a text."""
-        self._words = words
-        self.setAccessibleName(words)
+    def set_words(self, words: str, name: str = "", more: str = "") -> None:
+        """Show a text: plain words, a name in bold, more."""
+        self._words, self._name, self._more = words, name, more
+        self.setAccessibleName(" ".join(part for part in (words, name, more) if part))
         self.updateGeometry()
-        self._elide()
+        self.update()
 
     def sizeHint(self) -> QSize:
         """As wide as the words, within reason."""
-        width = QFontMetrics(self.font()).horizontalAdvance(self._words + "  ▾") + 26
-        return QSize(min(width, 320), super().sizeHint().height())
+        width = sum(metrics.horizontalAdvance(part) for part, metrics in self._parts())
+        return QSize(min(width, 340) + 10 + 28, 30)
 
     def minimumSizeHint(self) -> QSize:
         """A few letters."""
-        return QSize(88, super().minimumSizeHint().height())
+        return QSize(84, 30)
 
-    def resizeEvent(self, event: object) -> None:
-        """Elide anew."""
-        super().resizeEvent(event)  # type: ignore[arg-type]
-        self._elide()
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint."""
+        look = theme.current()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(look.colour("accent" if self.hasFocus() else "border"))
+        painter.setBrush(look.colour("hover" if self.underMouse() and self.isEnabled() else "surface"))
+        painter.drawRoundedRect(
+            QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), tokens.RADIUS, tokens.RADIUS
+        )
+        left, right = 10, self.width() - 26
+        for place, (part, metrics) in enumerate(self._parts()):
+            painter.setFont(self._font(bold=place == 1))
+            quiet = place != 1 or not self.isEnabled()
+            painter.setPen(look.colour("text_secondary" if quiet and self._name else "text"))
+            shown = metrics.elidedText(part, Qt.TextElideMode.ElideRight, max(0, right - left))
+            painter.drawText(
+                QRect(left, 0, right - left, self.height()), Qt.AlignmentFlag.AlignVCenter, shown
+            )
+            left += metrics.horizontalAdvance(shown)
+        arrow = QRect(self.width() - 24, (self.height() - 16) // 2, 16, 16)
+        icons.paint(painter, arrow, "chevron-down", look.colour("text_secondary"))
 
-    def _elide(self) -> None:
-        metrics = QFontMetrics(self.font())
-        room = self.width() - 26 - metrics.horizontalAdvance("  ▾")
-        self.setText(metrics.elidedText(self._words, Qt.TextElideMode.ElideRight, max(room, 20)) + "  ▾")
+    def _font(self, *, bold: bool) -> QFont:
+        font = QFont(self.font())
+        font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+        return font
+
+    def _parts(self) -> list[tuple[str, QFontMetrics]]:
+        plain, strong = QFontMetrics(self._font(bold=False)), QFontMetrics(self._font(bold=True))
+        words = f"{self._words} " if self._words and self._name else self._words
+        more = f" · {self._more}" if self._more else ""
+        return [(words, plain), (self._name, strong), (more, plain)]
 
 
 class GoTo(QLineEdit):
@@ -112,7 +137,7 @@ class GoTo(QLineEdit):
         if wrong:
             self._session.notifications.tell(
                 self.tr("Nothing here is called so, and it is no position."),
-                self.tr("Write 52.52, 13.405 or 52°31'12\"N 13°24'18\"E, UTM, MGRS, an area or a photo."),
+                self.tr("Write 52.52, 13.405 or 52°31'12\"N 13°24'18\"E, UTM, MGRS, or a name."),
                 "warning",
             )
 
@@ -162,17 +187,19 @@ class TopBar(QWidget):
         """Show what is active."""
         session = self._session
         open_ = session.workspace is not None
-        self.workspace.set_words(
-            session.workspace.name if session.workspace is not None else self.tr("no workspace")
-        )
-        self.model.set_words(
-            f"{self.tr('model')} {session.model.name}" if session.model is not None else self.tr("no model")
-        )
+        if session.workspace is None:
+            self.workspace.set_words(self.tr("no workspace"))
+        else:
+            self.workspace.set_words("", session.workspace.name)
+        if session.model is None:
+            self.model.set_words(self.tr("no model"))
+        else:
+            self.model.set_words(self.tr("model"), session.model.name)
         index = session.index
-        words = self.tr("no index")
-        if index is not None:
-            words = f"{self.tr('index')} {index.name} · {wording.counted(index.chips, 'chip')}"
-        self.index.set_words(words)
+        if index is None:
+            self.index.set_words(self.tr("no index"))
+        else:
+            self.index.set_words(self.tr("index"), index.name, wording.counted(index.chips, "chip"))
         for made in (self.model, self.index, self.go_to):
             made.setEnabled(open_)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -40,8 +41,8 @@ class Welcome(QWidget):
         title = Label(self.tr("Find where a photo was taken"), "Title")
         words = Label(
             self.tr(
-                "Geolocator compares a photo with satellite imagery of an area that you choose, and shows the best "
-                "matches on a map. Everything runs on this machine; no photo leaves it."
+                "Geolocator compares a photo with satellite imagery of an area that you choose, and shows "
+                "the best matches on a map. Everything runs on this machine; no photo leaves it."
             ),
             wrap=True,
         )
@@ -54,18 +55,18 @@ class Welcome(QWidget):
             self.tr("A small invented town with its imagery, a model and photos: see it work in a minute."),
             primary=True,
         )
-        self.create = BigButton(
+        self.fresh = BigButton(
             "folder-plus-outline",
             self.tr("Create a workspace"),
             self.tr("A folder that keeps areas, indexes and results of one piece of work."),
         )
-        self.open = BigButton(
+        self.existing = BigButton(
             "folder-open-outline", self.tr("Open a workspace"), self.tr("Continue where you were.")
         )
         for made, signal in (
             (self.demo, self.demo_wanted),
-            (self.create, self.create_wanted),
-            (self.open, self.open_wanted),
+            (self.fresh, self.create_wanted),
+            (self.existing, self.open_wanted),
         ):
             made.clicked.connect(lambda checked=False, signal=signal: signal.emit())
             layout.addWidget(made)
@@ -93,7 +94,7 @@ class Welcome(QWidget):
         recent = self._settings.recent()[:5]
         self._recent_title.setVisible(bool(recent))
         for path in recent:
-            made = link(path.name, lambda path=path: self.recent_wanted.emit(path))
+            made = link(path.name, partial(self.recent_wanted.emit, path))
             place = Label(_short(path.parent), "Secondary")
             self._recent.addWidget(row(made, place))
 

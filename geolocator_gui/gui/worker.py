@@ -109,7 +109,7 @@ class WorkerClient(QObject):
         self._requests.clear()
         if process is None:
             return
-        process.disconnect(self)
+        process.blockSignals(True)
         process.closeWriteChannel()
         if not process.waitForFinished(400):
             process.kill()

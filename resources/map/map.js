@@ -148,7 +148,7 @@
     if (m.fused) {
       L.circle([m.fused.lat, m.fused.lon], {radius: Math.max(m.fused.spread_m, 1), color: accent(), weight: 1,
         opacity: 0.8, fillOpacity: 0.12, interactive: false}).addTo(marks);
-      L.marker([m.fused.lat, m.fused.lon], {interactive: false, keyboard: false, zIndexOffset: 2000,
+      L.marker([m.fused.lat, m.fused.lon], {interactive: false, keyboard: false, zIndexOffset: -500,
         icon: L.divIcon({className: "", html: make("div", "fused"), iconSize: [14, 14]})}).addTo(marks);
     }
     if (m.own) {

@@ -1,4 +1,4 @@
-"""Between the session and the map page: what is chosen becomes messages, what the page says becomes choices."""
+"""Between the session and the map page: choices become messages, and what the page says, choices."""
 
 from __future__ import annotations
 
@@ -282,8 +282,8 @@ class MapController(QObject):
             "edit": self.tr("Move the corners of the area"),
             "remove": self.tr("Remove the area"),
             "guess": self.tr("match"),
-            "fused": self.tr("where the matches agree"),
-            "own": self.tr("the photo's own position"),
+            "fused": self.tr("best guess"),
+            "own": self.tr("EXIF position"),
             "heat": self.tr("score"),
             "hint_rectangle": self.tr("Press and drag to draw a rectangle"),
             "hint_polygon": self.tr("Click corner by corner; click the first one to close"),

@@ -97,7 +97,7 @@ def colours(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     known = image[np.isfinite(image)]
     if known.size == 0:
         return np.zeros((*image.shape, 4), np.uint8)
-    low, high = float(np.quantile(known, 0.6)), float(known.max())
+    low, high = float(np.quantile(known, 0.5)), float(known.max())
     level = np.clip((np.nan_to_num(image, nan=low) - low) / max(high - low, 1e-6), 0, 1)
     stops = np.linspace(0, 255, len(_VIRIDIS))
     table = np.stack(
@@ -105,7 +105,7 @@ def colours(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     )
     rgba = np.empty((*image.shape, 4), np.uint8)
     rgba[..., :3] = table.astype(np.uint8)[(level * 255).astype(np.uint8)]
-    rgba[..., 3] = (230 * level * (2 - level)).astype(np.uint8)
+    rgba[..., 3] = (240 * np.sqrt(level) * level**0.3).astype(np.uint8)
     return rgba
 
 

@@ -22,7 +22,10 @@ _TILES_KEPT = 768
 
 
 class ImageryPool:
-    """Opens sources when they are first asked for; every method may be called from any thread but the GUI's."""
+    """Opens sources when they are first asked for.
+
+    Every method but `add` reads files, so the GUI thread leaves them to others.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +67,8 @@ class ImageryPool:
         side = 2 * _HALF / 2**zoom
         west, north = -_HALF + x * side, _HALF - y * side
         patch = self.read(key, (west, north - side, west + side, north), side_px, side_px)
-        encoded = encode(patch.pixels, patch.valid)
+        inside = _inside(self.info(key).bounds, (west, north - side, west + side, north), side_px)
+        encoded = encode(patch.pixels, patch.valid & inside)
         with self._lock:
             self._tiles[name] = encoded
             while len(self._tiles) > _TILES_KEPT:
@@ -107,6 +111,19 @@ def mercator(lon: float, lat: float) -> tuple[float, float]:
     """EPSG:3857 metres of one position."""
     limited = max(-85.05112878, min(85.05112878, lat))
     return math.radians(lon) * EARTH, math.asinh(math.tan(math.radians(limited))) * EARTH
+
+
+def _inside(extent: BoundingBox, tile: tuple[float, float, float, float], side_px: int) -> NDArray[np.bool_]:
+    """Which pixels of a tile lie inside the imagery's extent: the filling around it is not imagery."""
+    inside = np.ones((side_px, side_px), np.bool_)
+    if extent.west >= extent.east:
+        return inside
+    west, south = mercator(extent.west, extent.south)
+    east, north = mercator(extent.east, extent.north)
+    metres = (tile[2] - tile[0]) / side_px
+    x = tile[0] + (np.arange(side_px) + 0.5) * metres
+    y = tile[3] - (np.arange(side_px) + 0.5) * metres
+    return ((y >= south) & (y <= north))[:, None] & ((x >= west) & (x <= east))[None, :] & inside
 
 
 def encode(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> tuple[str, bytes]:

@@ -12,6 +12,7 @@ import hashlib
 import re
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from geolocator_gui.paths import resources_dir, user_cache_dir
 from geolocator_gui.workspace import write_atomically
@@ -23,20 +24,21 @@ _INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 def build_page() -> str:
     """The HTML of the page (imports folium: about a second, so never on the GUI thread)."""
     import folium
-    from branca.element import MacroElement, Template
+    from branca.element import MacroElement
+    from jinja2 import Template
 
     # Scripts and styles share one name space in the figure's header.
     class MapPage(folium.Map):  # type: ignore[misc]  # folium has no annotations
-        default_js = (
+        default_js: list[tuple[str, str]] = [  # noqa: RUF012 - folium's own form
             ("leaflet", "/leaflet/leaflet.js"),
             ("draw", "/leaflet/leaflet.draw.js"),
             ("map", "/map/map.js"),
-        )
-        default_css = (
+        ]
+        default_css: list[tuple[str, str]] = [  # noqa: RUF012
             ("leaflet_css", "/leaflet/leaflet.css"),
             ("draw_css", "/leaflet/leaflet.draw.css"),
             ("map_css", "/map/map.css"),
-        )
+        ]
 
     class Glue(MacroElement):  # type: ignore[misc]  # branca has no annotations
         _template = Template(
@@ -51,10 +53,9 @@ def build_page() -> str:
         zoomSnap=0.5,
         zoomAnimation=True,
     )
-    page.default_js, page.default_css = list(page.default_js), list(page.default_css)
     page._id = "page"  # a fixed name makes the page the same every time
-    page.add_child(Glue())
-    figure = page.get_root()
+    page.add_child(Glue())  # type: ignore[no-untyped-call]
+    figure: Any = page.get_root()
     figure._id = "figure"
     figure.title = "map"
     return with_policy(str(figure.render()))

@@ -49,7 +49,12 @@ class SchemeHandler(QWebEngineUrlSchemeHandler):
             return
         path = url.path(url.ComponentFormattingOption.FullyEncoded)
         future = self._pool.submit(self._handlers.answer, path)
-        future.add_done_callback(lambda done: self._open and self._replied.emit((job, done)))
+
+        def answered(done: Future[Reply]) -> None:
+            if self._open:
+                self._replied.emit((job, done))
+
+        future.add_done_callback(answered)
 
     def close(self) -> None:
         """Answer nothing more and wait for what runs."""

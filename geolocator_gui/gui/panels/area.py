@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
     QLineEdit,
@@ -26,7 +26,7 @@ from geolocator_gui.gui.map.messages import Shape
 from geolocator_gui.gui.panels.index_card import IndexCard
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
-from geolocator_gui.gui.widgets.basics import Label, button, card, row, tool
+from geolocator_gui.gui.widgets.basics import Label, button, card, narrow_combo, number_box, row, tool
 from geolocator_gui.workspace import slug
 
 _VIEWS = {
@@ -59,6 +59,7 @@ class AreaPanel(Panel):
         self.title.setText(self.tr("Area"))
         self._estimate: Estimate | None = None
         self._filling = False
+        self._overlap = 0.5
         self._wait = QTimer(self, interval=120, singleShot=True)
         self._wait.timeout.connect(self._count)
         self._make_imagery()
@@ -79,7 +80,7 @@ class AreaPanel(Panel):
 
     def _make_imagery(self) -> None:
         self.section(self.tr("Imagery"))
-        self.imagery = QComboBox()
+        self.imagery = narrow_combo()
         self.imagery.setToolTip(self.tr("Where the satellite pixels come from; also the map's base layer"))
         self.imagery.currentIndexChanged.connect(self._on_imagery_picked)
         add = QToolButton()
@@ -93,7 +94,7 @@ class AreaPanel(Panel):
             ("address", self.tr("Tile server address…")),
             ("provider", self.tr("Known provider…")),
         ):
-            menu.addAction(words, lambda kind=kind: self.add_imagery_wanted.emit(kind))
+            menu.addAction(words, partial(self.add_imagery_wanted.emit, kind))
         add.setMenu(menu)
         self._imagery_facts = Label("", "Secondary", wrap=True)
         line = row(self.imagery, add, spacing=4)
@@ -113,9 +114,7 @@ class AreaPanel(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         for at, (shape, icon, words) in enumerate(shapes):
-            layout.addWidget(
-                button(words, lambda shape=shape: self.draw_wanted.emit(shape), icon=icon), at // 2, at % 2
-            )
+            layout.addWidget(button(words, partial(self.draw_wanted.emit, shape), icon=icon), at // 2, at % 2)
         layout.addWidget(
             button(self.tr("Import…"), self.import_area_wanted.emit, icon="file-import-outline"), 1, 1
         )
@@ -135,18 +134,19 @@ class AreaPanel(Panel):
 
     def _make_model(self) -> None:
         self.section(self.tr("Model"))
-        self.model = QComboBox()
+        self.model = narrow_combo()
         self.model.currentIndexChanged.connect(self._on_model_picked)
         add = tool("plus", self.tr("Add a checkpoint (.pth)…"), self.add_model_wanted.emit, role="text")
         line = row(self.model, add, spacing=4)
         line.layout().setStretch(0, 1)  # type: ignore[union-attr]
         self._model_facts = Label("", "Secondary", wrap=True)
-        self.side = QDoubleSpinBox()
-        self.side.setRange(0, 5000)
-        self.side.setDecimals(0)
-        self.side.setSuffix(" m")
-        self.side.setSpecialValueText(self.tr("as trained"))
-        self.side.setToolTip(self.tr("A chip is the square of imagery that is compared as one image"))
+        self.side = number_box(
+            0,
+            5000,
+            " m",
+            self.tr("as trained"),
+            self.tr("A chip is the square of imagery that is compared as one image"),
+        )
         self.overlap = QSlider(Qt.Orientation.Horizontal)
         self.overlap.setRange(0, 15)
         self.overlap.setValue(10)
@@ -166,7 +166,7 @@ class AreaPanel(Panel):
         overlap.layout().setStretch(0, 1)  # type: ignore[union-attr]
         layout.addRow(self.tr("Overlap"), overlap)
         self.side.valueChanged.connect(self._changed)
-        self.overlap.valueChanged.connect(self._changed)
+        self.overlap.valueChanged.connect(self._on_overlap)
         for made in (line, self._model_facts, form):
             self.body.addWidget(made)
 
@@ -291,12 +291,18 @@ class AreaPanel(Panel):
             self.overlap.setValue(round(config.recommended_overlap * 20))
             self.side.setValue(0)
             self._filling = False
+            self._overlap = config.recommended_overlap  # finer than the slider's steps
         self._changed()
 
     # -- the cost -----------------------------------------------------------------------------------------
 
+    def _on_overlap(self, steps: int) -> None:
+        if not self._filling:
+            self._overlap = steps / 20
+            self._changed()
+
     def _changed(self) -> None:
-        self._overlap_words.setText(f"{self.overlap.value() * 5} %")
+        self._overlap_words.setText(f"{self._overlap * 100:.0f} %")
         self._wait.start()
 
     def _count(self) -> None:
@@ -306,7 +312,9 @@ class AreaPanel(Panel):
             self._show_estimate(None, missing if session.workspace is not None else "")
             return
         area, side = session.area, self.side.value() or None
-        overlap = self.overlap.value() / 20
+        bulk = info.bulk and (session.imagery is None or session.imagery.bulk)
+        info = replace(info, bulk=bulk)
+        overlap = self._overlap
 
         def work() -> Estimate:
             rate = estimate.known_rate(model.name)
@@ -349,7 +357,7 @@ class AreaPanel(Panel):
             return
         area, name = session.area, self.area_name.text().strip()
         title = (name or area.name) if area is not None else imagery.name
-        overlap, side = self.overlap.value() / 20, self.side.value() or None
+        overlap, side = self._overlap, self.side.value() or None
 
         def work() -> tuple[Path, IndexConfig]:
             file: Path | None = None

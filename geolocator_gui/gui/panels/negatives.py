@@ -26,9 +26,9 @@ class NegativesPanel(Panel):
                 "select-compare",
                 self.tr("Places the model confuses"),
                 self.tr(
-                    "A hard negative is a chip that the model ranks near or above the true one. Mining lists them "
-                    "with the photo, so that you can mark each as the same place, a hard twin, or a bad pair. "
-                    "It starts from photos whose position is known."
+                    "A hard negative is a chip that the model ranks near or above the true one. Mining lists "
+                    "them with the photo, so that you can mark each as the same place, a hard twin, or a bad "
+                    "pair. It starts from photos whose position is known."
                 ),
                 button(self.tr("Go to Photos"), self.photos_wanted.emit, icon="image-multiple-outline"),
             ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QFrame, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFormLayout, QFrame, QMenu, QStackedWidget, QWidget
 
 from geolocator_gui.gui import coordinates, tray, wording
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.tray import PhotoCard
-from geolocator_gui.gui.widgets.basics import Empty, Label, button, card
+from geolocator_gui.gui.widgets.basics import Empty, Label, button, card, narrow_combo, number_box
 from geolocator_gui.gui.widgets.photo_list import PhotoList
 
 _UNKNOWN = -1.0
@@ -66,7 +66,7 @@ class PhotosPanel(Panel):
 
     def _make_details(self) -> QFrame:
         self._facts = Label("", "Secondary", wrap=True)
-        self.mode = QComboBox()
+        self.mode = narrow_combo()
         for key, words in (
             (None, self.tr("Guess from the file")),
             ("panorama", self.tr("Panorama, 360°")),
@@ -74,21 +74,19 @@ class PhotosPanel(Panel):
             ("drone", self.tr("Drone, from above")),
         ):
             self.mode.addItem(words, key)
-        self.heading = QDoubleSpinBox()
-        self.heading.setRange(_UNKNOWN, 360)
-        self.heading.setDecimals(0)
-        self.heading.setSuffix("°")
-        self.heading.setSpecialValueText(self.tr("not known"))
-        self.heading.setToolTip(
-            self.tr("Which way the middle of the photo looks, degrees clockwise from north")
+        self.heading = number_box(
+            _UNKNOWN,
+            360,
+            "°",
+            self.tr("not known"),
+            self.tr("Which way the middle of the photo looks, degrees clockwise from north"),
         )
-        self.fov = QDoubleSpinBox()
-        self.fov.setRange(0, 360)
-        self.fov.setDecimals(0)
-        self.fov.setSuffix("°")
-        self.fov.setSpecialValueText(self.tr("from the file"))
-        self.fov.setToolTip(
-            self.tr("How much of the horizon the photo shows; a phone's main camera about 65°")
+        self.fov = number_box(
+            0,
+            360,
+            "°",
+            self.tr("from the file"),
+            self.tr("How much of the horizon the photo shows; a phone's main camera about 65°"),
         )
         form = QWidget()
         layout = QFormLayout(form)

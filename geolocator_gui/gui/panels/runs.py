@@ -108,8 +108,8 @@ class RunsPanel(Panel):
                 "playlist-play",
                 self.tr("Nothing has run yet"),
                 self.tr(
-                    "A run is work longer than a few seconds: building an index, mining, training. It works on when "
-                    "this window closes, can be stopped at any time, and continues where it was."
+                    "A run is work longer than a few seconds: building an index, mining, training. It works "
+                    "on when this window closes, can be stopped at any time, and continues where it was."
                 ),
                 button(self.tr("Go to Area"), self.area_wanted.emit, icon="vector-square"),
             )
@@ -139,9 +139,10 @@ class RunsPanel(Panel):
         rows = self.session.jobs.rows
         self._stack.setCurrentIndex(1 if rows else 0)
         working = len(self.session.jobs.working)
-        self.set_subtitle(
-            f"{wording.counted(working, 'run')} working · {len(rows) - working} ended" if rows else ""
-        )
+        ended = len(rows) - working
+        parts = [f"{wording.counted(working, 'run')} working"] if working else []
+        parts += [f"{wording.counted(ended, 'run')} ended"] if ended else []
+        self.set_subtitle(" · ".join(parts))
         for thing in set(self.cards) - {row.thing for row in rows}:
             self.cards.pop(thing).deleteLater()
         for place, row in enumerate(rows):

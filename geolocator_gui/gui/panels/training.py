@@ -26,8 +26,9 @@ class TrainingPanel(Panel):
                 "chart-bell-curve-cumulative",
                 self.tr("Teach the model your area"),
                 self.tr(
-                    "Fine-tuning takes your photos with known positions and the imagery under them as pairs, and "
-                    "ends with a model that you can publish and index with. A run works on after this window closes."
+                    "Fine-tuning takes your photos with known positions and the imagery under them as pairs, "
+                    "and ends with a model that you can publish and index with. A run works on after this "
+                    "window closes."
                 ),
                 button(self.tr("Show runs"), self.runs_wanted.emit, icon="playlist-play"),
             ),

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -196,3 +199,23 @@ class Empty(QWidget):
         for made in buttons:
             layout.addWidget(made, 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(3)
+
+
+def number_box(low: float, high: float, suffix: str, special: str, tip: str) -> QDoubleSpinBox:
+    """A field for a whole number with a unit; its lowest value reads as `special`."""
+    box = QDoubleSpinBox()
+    box.setRange(low, high)
+    box.setDecimals(0)
+    box.setSuffix(suffix)
+    box.setSpecialValueText(special)
+    box.setToolTip(tip)
+    box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    return box
+
+
+def narrow_combo() -> QComboBox:
+    """A combo box whose longest entry does not push the panel apart."""
+    combo = QComboBox()
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    return combo

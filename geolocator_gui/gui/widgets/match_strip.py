@@ -1,4 +1,4 @@
-"""The matches of the chosen photo as cards in a row under the map; hover, arrow keys and the map are linked."""
+"""The matches of the chosen photo as cards in a row under the map, linked with it by hover and keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QResizeEvent, QStandardItem, QStandardItemModel
+from PySide6.QtGui import (
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPixmap,
+    QResizeEvent,
+    QStandardItem,
+    QStandardItemModel,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListView,
@@ -149,7 +157,7 @@ class MatchStrip(QListView):
         """Side of a chip's picture, pixels."""
         return max(64, min(220, self.viewport().height() - _WORDS))
 
-    def picture(self, match: Match) -> object:
+    def picture(self, match: Match) -> QPixmap | None:
         """The chip's picture, None while it is cut."""
         return self._pictures.chip(self._source, match.bounds, 384) if self._source else None
 
