@@ -44,13 +44,14 @@ def options(
 
 def mount() -> None:
     """Add the verbs, in the order of the help."""
-    from geolocator_gui.cli_commands import demo, evaluate, index, localise, mine, serve
+    from geolocator_gui.cli_commands import compare, demo, evaluate, index, localise, mine, serve
 
     app.command("demo")(demo.demo)
     app.add_typer(index.app, name="index")
     app.command("localise")(localise.localise)
     app.command("mine")(mine.mine)
     app.command("evaluate")(evaluate.evaluate)
+    app.command("compare")(compare.compare)
     app.command("serve", hidden=True)(serve.serve)
 
 
