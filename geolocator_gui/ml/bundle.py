@@ -232,7 +232,9 @@ def put_in_place(scratch: Path, folder: Path) -> None:
     """Move a finished scratch folder to its place, replacing what is there in two renames."""
     scratch.chmod(0o755)  # mkdtemp makes it private
     for file in scratch.iterdir():
-        if not file.is_symlink():
+        if (
+            not file.is_symlink() and file.stat().st_nlink == 1
+        ):  # a linked file is not ours to open for writing
             with file.open("rb+") as handle:
                 os.fsync(handle.fileno())
     if folder.exists():
