@@ -126,8 +126,17 @@ def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "circl
 
 
 def area_of_imagery(info: ImageryInfo) -> Area:
-    """The extent of an imagery source; its chips lie inside with their whole square."""
+    """The extent of an imagery source; its chips lie inside with their whole square.
+
+    Raises:
+        AreaError: It covers the whole world.
+    """
     west, south, east, north = info.bounds
+    if east - west > 359.0:
+        raise AreaError(
+            f"the imagery {info.name!r} covers the world",
+            hint="Say which area of it is wanted: an area file, a box or a circle.",
+        )
     held = BoundingBox(west, max(south, -MAX_LATITUDE), east, min(north, MAX_LATITUDE))
     area = area_from_bbox(held, name=info.name)
     return Area(area.name, area.geometry, area.notes, whole_chips=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -55,6 +56,16 @@ class ImagerySource(ABC):
 
         Raises:
             ImageryError: The source is gone; a corrupt tile alone is only marked missing.
+        """
+
+    # Not abstract: only sources that are far away have something to do.
+    def prefetch(  # noqa: B027
+        self, rectangles: Sequence[MercatorBounds], width: int, height: int
+    ) -> None:
+        """Bring what reading some rectangles at a size will need from afar, all at once.
+
+        Raises:
+            ImageryError: The source is gone. Local sources have nothing to do.
         """
 
     @abstractmethod

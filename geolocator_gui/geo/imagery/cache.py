@@ -29,6 +29,11 @@ class DecodedTiles:
         self._lock = threading.Lock()
         self.decoded = 0
 
+    def holds(self, key: Hashable) -> bool:
+        """Whether a tile, or that there is none, is known without loading."""
+        with self._lock:
+            return key in self._held
+
     def get(self, key: Hashable, load: Callable[[], Tile | None], *, counts: bool = True) -> Tile | None:
         """The tile of a key, from memory or from `load`; None (no such tile) is remembered too.
 

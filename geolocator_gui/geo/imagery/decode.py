@@ -60,6 +60,18 @@ def sniff(data: bytes) -> str:
     return "unknown"
 
 
+def whole_picture(data: bytes, kind: str) -> str | None:
+    """What is wrong with a body that should be a picture, in words; None for nothing."""
+    found = sniff(data)
+    if found in ("vector", "html", "unknown"):
+        return f"{kind or 'something'} in place of a picture" if data else "an empty answer"
+    try:
+        _check_whole(data, found)
+    except TileDataError as error:
+        return str(error)
+    return None
+
+
 def decode_tile(data: bytes, tile_px: int) -> Tile:
     """Decode a tile and bring it to `tile_px` pixels.
 

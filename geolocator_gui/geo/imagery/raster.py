@@ -85,7 +85,7 @@ class RasterSource(TiledSource):
         extra = {"width": str(raster.width), "height": str(raster.height), "dtype": raster.dtype}
         self.info = ImageryInfo(
             kind=raster.kind,
-            name=Path(str(self._path)).stem,
+            name=self._raster.label if "://" in str(self._path) else Path(str(self._path)).stem,
             bounds=BoundingBox(wrapped[0], float(lat[0]), wrapped[1], float(lat[1])),
             min_zoom=None,
             max_zoom=None,

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.errors import ImageryError
+from geolocator_gui.geo.imagery.address import host_of
 from geolocator_gui.geo.imagery.base import Pixels, Valid
+from geolocator_gui.geo.imagery.fetch import USER_AGENT
 from geolocator_gui.geo.imagery.raster_crs import usable_crs, without_palette, words
 from geolocator_gui.geo.projection import HALF_WORLD_M
 
@@ -24,6 +26,7 @@ _ENVIRONMENT = {
     "GDAL_HTTP_MAX_RETRY": 4,
     "GDAL_HTTP_RETRY_DELAY": 1,
     "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_USERAGENT": USER_AGENT,
 }
 _CODEC_WORDS = ("codec", "compression", "not supported", "unsupported")
 _MAX_SAMPLE_PX = 1024
@@ -49,16 +52,19 @@ class Raster:
         for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
             os.environ.pop(name, None)
         self.path = path
+        self.label = host_of(str(path))
         self._stack = contextlib.ExitStack()
         self._environment = rasterio.Env(**_ENVIRONMENT)
         if "://" not in str(path) and not Path(path).is_file():
-            raise ImageryError("the imagery file does not exist", path=path)
+            raise ImageryError("the imagery file does not exist", path=self.label)
         try:
             with self._environment:
                 self._open(path, crs)
         except (RasterioError, OSError, ValueError) as error:
             self.close()
-            raise ImageryError(f"the raster cannot be used ({words(error)})", path=path) from error
+            raise ImageryError(
+                f"the raster cannot be used ({self._words(error)})", path=self.label
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -98,7 +104,7 @@ class Raster:
                 values = view.read([*self._bands, self._alpha], window=Window(a, c, b - a, d - c))
         except (RasterioError, OSError):
             if "://" not in str(self.path) and not Path(self.path).exists():
-                raise ImageryError("the imagery is gone", path=self.path) from None
+                raise ImageryError("the imagery is gone", path=self.label) from None
             return None
         place = np.s_[c - top : d - top, a - left : b - left]
         bands[:, place[0], place[1]] = values[:-1]
@@ -124,7 +130,7 @@ class Raster:
         if source.driver not in _DRIVERS:
             raise ImageryError(
                 f"files of the kind {source.driver} are not read as imagery",
-                path=path,
+                path=self.label,
                 hint="Convert it to a GeoTIFF.",
             )
         self.kind = {"GTiff": "geotiff", "COG": "geotiff"}.get(source.driver, source.driver.lower())
@@ -134,14 +140,20 @@ class Raster:
         self.attribution = str(tags.get("TIFFTAG_COPYRIGHT", tags.get("ATTRIBUTION", "")))[:500]
         self.licence = str(tags.get("LICENSE", tags.get("LICENCE", "")))[:500]
         if not source.count:
-            raise ImageryError("the file holds no bands", path=path)
+            raise ImageryError("the file holds no bands", path=self.label)
         if "complex" in self.dtype:
-            raise ImageryError(f"the values are complex numbers ({self.dtype}), not a picture", path=path)
-        source_crs, self.crs = usable_crs(source, crs, path)
+            raise ImageryError(
+                f"the values are complex numbers ({self.dtype}), not a picture", path=self.label
+            )
+        source_crs, self.crs = usable_crs(source, crs, self.label)
         if source.count == 1 and source.colorinterp[0] == ColorInterp.palette:
             source = self._stack.enter_context(rasterio.open(without_palette(source)))
         self._place(source, source_crs)
         self.stretch = self._look()
+
+    def _words(self, error: BaseException) -> str:
+        """GDAL names the address, and with it a key."""
+        return words(error).replace(str(self.path), self.label)
 
     def _place(self, source: Any, crs: Any) -> None:
         """Choose the grid in EPSG:3857 that the raster is shown on, and which bands are shown."""
@@ -166,10 +178,10 @@ class Raster:
             west, north, self.resolution = default.c, default.f, default.a
         self.bounds = (west, north - rows * self.resolution, west + columns * self.resolution, north)
         if not np.isfinite(self.bounds).all() or columns <= 0 or rows <= 0:
-            raise ImageryError("its extent on the Earth makes no sense", path=self.path)
+            raise ImageryError("its extent on the Earth makes no sense", path=self.label)
         if self.bounds[3] > HALF_WORLD_M * 1.01 or self.bounds[1] < -HALF_WORLD_M * 1.01:
             raise ImageryError(
-                "it reaches beyond 85.05 degrees of latitude, where Web-Mercator ends", path=self.path
+                "it reaches beyond 85.05 degrees of latitude, where Web-Mercator ends", path=self.label
             )
         self._size = (columns, rows)
         self._source, self._source_crs = source, crs
@@ -190,7 +202,7 @@ class Raster:
         else:
             self._bands = plain[:3] if len(plain) >= 3 else plain[:1]
         if not self._bands:
-            raise ImageryError("the file holds no picture, only a mask", path=self.path)
+            raise ImageryError("the file holds no picture, only a mask", path=self.label)
 
     def _view(self, step: int) -> Any:
         """The raster warped to the grid, thinned out `step` times by averaging."""
@@ -246,16 +258,18 @@ class Raster:
             values = view.read([*self._bands, self._alpha], window=middle if eight_bit else None)
         except RasterioError as error:
             # A damaged block is only missing; a compression that GDAL lacks spoils all of them.
-            if eight_bit and not any(word in words(error).lower() for word in _CODEC_WORDS):
+            if eight_bit and not any(word in self._words(error).lower() for word in _CODEC_WORDS):
                 return None
-            raise ImageryError(f"its pixels cannot be decoded ({words(error)})", path=self.path) from error
+            raise ImageryError(
+                f"its pixels cannot be decoded ({self._words(error)})", path=self.label
+            ) from error
         return None if eight_bit else self._stretch(values)
 
     def _stretch(self, values: NDArray[Any]) -> tuple[float, float]:
         sample = values[:-1][:, values[-1] >= self._opaque]
         sample = sample[np.isfinite(sample)]
         if not sample.size:
-            raise ImageryError("the raster holds no data", path=self.path)
+            raise ImageryError("the raster holds no data", path=self.label)
         low, high = (float(edge) for edge in np.percentile(sample, [0.5, 99.5]))
         if np.dtype(self._dtype).kind in "ui" and sample.min() >= 0 and sample.max() <= 255:
             return 0.0, 255.0
