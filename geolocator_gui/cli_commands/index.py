@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from geolocator_gui.cli_commands import index_care
 from geolocator_gui.cli_commands.console import people_time, print_json, run_verb
+from geolocator_gui.cli_commands.index_words import absolute, models_beside, numbers, people_bytes, report
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.runs import RunFolder
@@ -91,17 +93,17 @@ def index(
     if context.invoked_subcommand is not None:
         return
     if resume is not None:
-        models = _models_beside(resume)
+        models = models_beside(resume)
         summary = run_verb("index", resume, None, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
-        _report(summary, as_json=as_json)
+        report(summary, as_json=as_json)
         return
     config = IndexConfig.from_mapping(
         {
-            "imagery": tuple(_absolute(item) for item in imagery or ()),
-            "area": None if area is None else _absolute(area),
+            "imagery": tuple(absolute(item) for item in imagery or ()),
+            "area": None if area is None else absolute(area),
             "bbox": None if bbox is None else numbers(bbox, 4, "--bbox", "W,S,E,N"),
             "circle": None if circle is None else numbers(circle, 3, "--circle", "LON,LAT,METRES"),
-            "model": _absolute(model),
+            "model": absolute(model),
             "overlap": overlap,
             "side_m": side_m,
             "levels": tuple(int(value) for value in numbers(levels, None, "--levels", "1,2,4")),
@@ -123,7 +125,7 @@ def index(
         return
     folder = out or _folder(config, opened)
     summary = run_verb("index", folder, config, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
-    _report(summary, as_json=as_json)
+    report(summary, as_json=as_json)
 
 
 def _builder(models: Path | None) -> Callable[[IndexConfig, Path], Steps[IndexSummary]]:
@@ -135,22 +137,8 @@ def _builder(models: Path | None) -> Callable[[IndexConfig, Path], Steps[IndexSu
     return work
 
 
-def _models_beside(folder: Path) -> Path | None:
-    """The models of the workspace that an index folder lies in, if it does."""
-    root = folder.resolve().parent.parent
-    return root / "models" if (root / "workspace.toml").exists() else None
-
-
 def _facts(summary: IndexSummary) -> dict[str, object]:
     return summary.to_dict()
-
-
-def _report(summary: IndexSummary, *, as_json: bool) -> None:
-    if as_json:
-        print_json(summary.to_dict())
-        return
-    left_out = "".join(f", {number:,} {reason}" for reason, number in summary.skipped.items())
-    print(f"{summary.folder}: {summary.chips:,} chips{left_out}, {people_time(summary.seconds)}")
 
 
 def _tell_estimate(found: Estimate, *, as_json: bool) -> None:
@@ -164,32 +152,6 @@ def _tell_estimate(found: Estimate, *, as_json: bool) -> None:
     print(f"tiles     {found.tiles:,}")
     print(f"on disk   {people_bytes(found.bytes)}")
     print(f"time      {people_time(found.seconds)} with {found.model} on {found.device}, measured just now")
-
-
-def people_bytes(number: float) -> str:
-    """A size for people: "12 kB", "3.4 MB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
-
-
-def _absolute(item: str) -> str:
-    """A local path made absolute, so that the run can be continued from anywhere; the rest as it is."""
-    path = Path(item).expanduser()
-    return str(path.resolve()) if "://" not in item and path.exists() else item
-
-
-def numbers(text: str, count: int | None, option: str, form: str) -> tuple[float, ...]:
-    """Numbers between commas; raises `ConfigError` that shows the form."""
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if not found or (count is not None and len(found) != count):
-        raise ConfigError(f"{option} {text!r} is not {form}", hint=f"Write it as {option} {form}.")
-    return found
 
 
 def _folder(config: IndexConfig, workspace: Workspace | None) -> Path:
@@ -208,56 +170,5 @@ def _folder(config: IndexConfig, workspace: Workspace | None) -> Path:
         number += 1
 
 
-def _existing(folder: Path) -> Path:
-    from geolocator_gui.ml.index import read_manifest
-
-    read_manifest(folder)
-    return folder
-
-
-@app.command()
-def info(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An index.")], as_json: Json = False
-) -> None:
-    """Say what an index is: model, area, imagery, chips, size."""
-    from geolocator_gui.ml.index import read_manifest
-
-    manifest = read_manifest(folder)
-    size = sum(
-        path.stat().st_size for path in folder.rglob("*") if path.is_file() and "run" not in path.parts
-    )
-    facts: dict[str, Any] = {
-        "index": str(folder),
-        "state": manifest.state,
-        "chips": manifest.count,
-        "skipped": manifest.skipped,
-        "model": manifest.model_name,
-        "fingerprint": manifest.fingerprint,
-        "areas": [
-            {"name": part.area_name, "side_m": part.side_m * part.level, "overlap": part.overlap}
-            for part in manifest.parts
-        ],
-        "imagery": [record.model_dump() for record in manifest.imagery],
-        "attribution": manifest.attribution,
-        "encoder": manifest.encoder,
-        "created": manifest.created,
-        "changes": list(manifest.changes),
-        "timings": manifest.timings,
-        "bytes": size,
-    }
-    if as_json:
-        print_json(facts)
-        return
-    print(f"{folder}: {manifest.state}, {manifest.count:,} chips, {people_bytes(size)}")
-    print(f"model        {manifest.model_name} (fingerprint {manifest.fingerprint[:12]})")
-    for part in manifest.parts:
-        side = part.side_m * part.level
-        print(f"area         {part.area_name}: chips of {side:g} m, overlap {part.overlap:g}")
-    for record in manifest.imagery:
-        attribution = f": {record.attribution}" if record.attribution else ""
-        print(f"imagery      {record.name} ({record.kind}){attribution}")
-    left_out = ", ".join(f"{number:,} {reason}" for reason, number in manifest.skipped.items()) or "none"
-    print(f"left out     {left_out}")
-    for change in manifest.changes:
-        print(f"change       {change}")
-    print(f"begun        {manifest.created}")
+for _name, _verb in index_care.VERBS.items():
+    app.command(_name)(_verb)

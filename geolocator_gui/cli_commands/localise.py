@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from geolocator_gui.cli_commands.console import drive, print_json
-from geolocator_gui.cli_commands.index import numbers
+from geolocator_gui.cli_commands.index_words import numbers
 from geolocator_gui.configs import LocaliseConfig
 from geolocator_gui.errors import ConfigError, IndexFolderError
 from geolocator_gui.records import Localisation

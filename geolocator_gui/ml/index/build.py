@@ -7,7 +7,7 @@ import datetime
 import importlib.metadata
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +92,9 @@ def build_index(
     for text in plan.notes:
         yield Note(text, "warning")
     cells = Cells(folder, manifest)
-    if manifest.state in ("finished", "extending", "rewriting"):
+    if manifest.state != "building":
         yield Note(f"The index is whole: {manifest.count:,} chips.")
-        return _summary(folder, manifest, cells, begin, 0.0, reused=True)
+        return summarise(folder, manifest, cells, begin, 0.0, reused=True)
     encoder = open_encoder(plan.bundle, manifest, config)
     try:
         manifest = note_encoder(folder, manifest, encoder)
@@ -105,12 +105,13 @@ def build_index(
         manifest = manifest.updated(changes=(*manifest.changes, *times.changes))
     timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin, "embedding": times.wall}
     manifest = yield from finish_index(folder, manifest, cells, timings)
-    return _summary(folder, manifest, cells, begin, times.encoder, reused=False)
+    return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
 
 
-def _summary(
+def summarise(
     folder: Path, manifest: Manifest, cells: Cells, begin: float, encoder_seconds: float, *, reused: bool
 ) -> IndexSummary:
+    """What a build or a change made."""
     return IndexSummary(
         folder=folder,
         chips=manifest.count,
@@ -225,11 +226,12 @@ class Times:
 
 @dataclass(frozen=True)
 class Embedded:
-    """A batch ready to be committed."""
+    """A batch ready to be committed; `reused` if its vectors are those that were there already."""
 
     vectors: NDArray[np.float16]
     cells: NDArray[np.void]
     skipped: dict[str, int]
+    reused: bool = False
 
 
 def embed_batches(
@@ -277,8 +279,19 @@ def produce(
     imagery: Sequence[str],
     batches: Iterable[int],
     times: Times,
+    stored: Callable[[int], tuple[NDArray[np.float16], NDArray[np.void]]] | None = None,
 ) -> Iterator[tuple[int, Embedded]]:
-    """Cut ahead in threads, embed here: batches in order, ready to be committed."""
+    """Cut ahead in threads, embed here: batches in order, ready to be committed.
+
+    Args:
+        manifest: Of the index.
+        cells: Of the index.
+        encoder: Open.
+        imagery: Where the sources are now.
+        batches: Which, in order.
+        times: Where the encoder's seconds go.
+        stored: Vectors and cells that a batch had before; a batch whose cells are the same keeps its vectors.
+    """
     model = encoder.config
     most = max(part.max_missing for part in manifest.parts)
     device = encoder.description.get("device", "cpu")
@@ -306,15 +319,19 @@ def produce(
                 skipped["blank"] = blank
             if int((~keep).sum()) - blank > 0:
                 skipped["missing"] = int((~keep).sum()) - blank
-            start = time.perf_counter()
-            vectors = embed_shrinking(encoder, found.images[keep], times)
-            times.encoder += time.perf_counter() - start
             records = np.zeros(int(keep.sum()), dtype=CELL)
             records["cell"] = chips.ids[keep]
             records["digest"] = found.digests[keep]
             records["missing"] = found.missing[keep]
             records["source"] = found.sources[keep]
             records["part"] = cells.part_of(batch)
+            before = None if stored is None else stored(batch)
+            if before is not None and np.array_equal(before[1], records):
+                yield batch, Embedded(before[0], records, skipped, reused=True)
+                continue
+            start = time.perf_counter()
+            vectors = embed_shrinking(encoder, found.images[keep], times)
+            times.encoder += time.perf_counter() - start
             yield batch, Embedded(vectors.astype(np.float16), records, skipped)
 
 

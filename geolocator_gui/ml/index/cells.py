@@ -93,7 +93,7 @@ class Cells:
 
         gone = np.zeros(len(chips), dtype=bool)
         for removal in self._manifest.removed:
-            if part < removal.parts:
+            if removal.first <= part < removal.stop:
                 gone |= shapely.intersects_xy(shape(removal.geometry), chips.lon, chips.lat)
         return gone
 

@@ -9,18 +9,33 @@ from pathlib import Path
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.events import Note, Progress, Steps
 from geolocator_gui.ml.bundle import file_sha256
-from geolocator_gui.ml.index import journal
+from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.cells import Cells
-from geolocator_gui.ml.index.manifest import CHIPS_FILE, SEARCH_FILE, Manifest, SegmentRecord, write_manifest
+from geolocator_gui.ml.index.manifest import (
+    CHIPS_FILE,
+    NEXT,
+    SEARCH_FILE,
+    Manifest,
+    SegmentRecord,
+    write_manifest,
+)
 from geolocator_gui.ml.index.search import build_search
 from geolocator_gui.ml.index.segments import journal_path, segment_name
 from geolocator_gui.ml.index.table import write_chips
 
 
 def finish_index(
-    folder: Path, manifest: Manifest, cells: Cells, timings: Mapping[str, float]
+    folder: Path, manifest: Manifest, cells: Cells, timings: Mapping[str, float], *, switch: bool = False
 ) -> Steps[Manifest]:
     """Make the derived files from what is committed and declare the index whole.
+
+    Args:
+        folder: Of the index.
+        manifest: As it shall be; state, counts and checksums are set here.
+        cells: Of that manifest.
+        timings: Seconds by name.
+        switch: The generation is another than the one that is being searched: the derived files wait under
+            names of their own until the manifest has changed: at every instant one of the two is whole.
 
     Raises:
         ImageryError: No chip is left.
@@ -29,8 +44,8 @@ def finish_index(
     commits, _ = journal.read_committed(path)
     count = sum(commit.rows for commit in commits)
     skipped = skipped_of(commits)
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
     if count == 0:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
         raise ImageryError(
             f"no chip of the area shows any imagery ({reasons or 'the area is empty'})",
             path=", ".join(record.name for record in manifest.imagery),
@@ -38,24 +53,51 @@ def finish_index(
         )
     segments = segments_of(manifest.generation, commits)
     manifest = manifest.updated(segments=segments, count=count, skipped=skipped)
+    prefix = NEXT if switch else ""
     yield Progress("Writing the chips' table", 0, 1)
-    write_chips(folder, manifest, cells, commits)
+    write_chips(folder, manifest, cells, commits, prefix + CHIPS_FILE)
     yield Progress("Writing the chips' table", 1, 1)
-    files = {CHIPS_FILE: file_sha256(folder / CHIPS_FILE)}
-    yield from build_search(folder, manifest)
-    if (folder / SEARCH_FILE).exists():
-        files[SEARCH_FILE] = file_sha256(folder / SEARCH_FILE)
+    files = {CHIPS_FILE: file_sha256(folder / (prefix + CHIPS_FILE))}
+    yield from build_search(folder, manifest, prefix + SEARCH_FILE)
+    if (folder / (prefix + SEARCH_FILE)).exists():
+        files[SEARCH_FILE] = file_sha256(folder / (prefix + SEARCH_FILE))
     manifest = manifest.updated(
-        state="finished",
+        state="switching" if switch else "finished",
+        whole_parts=len(manifest.parts),
         files=files,
         journal_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         timings={name: round(seconds, 3) for name, seconds in timings.items()},
     )
     write_manifest(folder, manifest)
+    if switch:
+        manifest = finish_switch(folder, manifest)
     left_out = sum(skipped.values())
-    reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
     yield Note(f"{count:,} chips indexed" + (f", {left_out:,} left out ({reasons})." if left_out else "."))
     return manifest
+
+
+def finish_switch(folder: Path, manifest: Manifest) -> Manifest:
+    """Put the derived files of a new generation in place and delete the old one; harmless to repeat."""
+    for name in (CHIPS_FILE, SEARCH_FILE):
+        staged = folder / (NEXT + name)
+        if staged.exists():
+            durable.put_in_place(staged, folder / name)
+        elif name == SEARCH_FILE and name not in manifest.files:
+            durable.remove(folder / name)
+    manifest = manifest.updated(state="finished")
+    write_manifest(folder, manifest)
+    drop_other_generations(folder, manifest)
+    return manifest
+
+
+def drop_other_generations(folder: Path, manifest: Manifest) -> None:
+    """Delete vectors and staged files that the manifest does not name."""
+    for path in sorted((folder / "vectors").iterdir()):
+        if not path.name.startswith(f"{manifest.generation:03d}"):
+            durable.remove(path)
+    for name in (CHIPS_FILE, SEARCH_FILE):
+        if (folder / (NEXT + name)).exists():
+            durable.remove(folder / (NEXT + name))
 
 
 def skipped_of(commits: Iterable[journal.Commit]) -> dict[str, int]:

@@ -18,8 +18,9 @@ MANIFEST_FILE = "index.json"
 COPY_FILE = "index.copy.json"
 CHIPS_FILE = "chips.parquet"
 SEARCH_FILE = "search.faiss"
+NEXT = "next."
 
-State = Literal["building", "finished", "extending", "rewriting"]
+State = Literal["building", "finished", "extending", "refreshing", "switching"]
 
 
 class ImageryRecord(Config):
@@ -90,21 +91,31 @@ class SegmentRecord(Config):
 
 
 class Removal(Config):
-    """An area taken out; it holds for the parts that there were then."""
+    """An area taken out.
+
+    Attributes:
+        geometry: GeoJSON geometry; chips whose centre lies inside are gone.
+        first: The first part that it holds for.
+        stop: One past the last: an area that is added later is not touched.
+    """
 
     geometry: dict[str, Any]
-    parts: int
+    first: int
+    stop: int
 
 
 class Manifest(Config):
     """The whole of `index.json`.
 
     Attributes:
-        state: "building" until the first build is whole; the others are open for search meanwhile.
+        state: "building" until the first build is whole; in the other states the index can be searched:
+            "extending" (parts beyond `whole_parts` are being embedded), "refreshing" (the next generation
+            is being written), "switching" (it is whole, its derived files wait under `next.` names).
         fingerprint: Of the bundle; photos of another are refused.
         model: The bundle's `model.json`.
         imagery: Every source.
         parts: Every grid, in row order.
+        whole_parts: How many of them were whole when the index was last finished.
         removed: Areas taken out.
         encoder: Device, back-end, precision, threads and library versions.
         generation: Of the files under `vectors/`; a rewrite makes the next one.
@@ -124,6 +135,7 @@ class Manifest(Config):
     model: dict[str, Any]
     imagery: tuple[ImageryRecord, ...]
     parts: tuple[PartRecord, ...]
+    whole_parts: int = 0
     removed: tuple[Removal, ...] = ()
     encoder: dict[str, str] = Field(default_factory=dict)
     generation: int = 0

@@ -104,7 +104,7 @@ def make_plan(config: IndexConfig, folder: Path | None, workspace_models: Path |
             check_bulk(source)
         area = area_of(config, sources)
         overlap = bundle.config.recommended_overlap if config.overlap is None else config.overlap
-        grids, notes = _grids(area, side_m, overlap, config.levels)
+        grids, notes = make_grids(area, side_m, overlap, config.levels)
         records = tuple(
             imagery_record(source, item, folder, side_m / bundle.config.satellite_source_px)
             for source, item in zip(sources, config.imagery, strict=True)
@@ -155,9 +155,10 @@ def area_of(config: IndexConfig, sources: Sequence[ImagerySource]) -> Area:
     return area_of_imagery(sources[0].info)
 
 
-def _grids(
+def make_grids(
     area: Area, side_m: float, overlap: float, levels: Sequence[int]
 ) -> tuple[tuple[ChipGrid, ...], list[str]]:
+    """A grid per level of detail, and in words which levels the area is too small for."""
     grids: list[ChipGrid] = []
     notes: list[str] = []
     for level in sorted(set(levels)):

@@ -105,9 +105,7 @@ def repair_index(
                 batch, first, number, segment, offset, zlib.crc32(vectors), zlib.crc32(records),
                 dict(sorted(item.skipped.items())),
             )  # fmt: skip
-    manifest = yield from _derive(
-        folder, manifest, cells, [known[batch] for batch in range(cells.batches)], health
-    )
+    yield from _derive(folder, manifest, cells, [known[batch] for batch in range(cells.batches)], health)
     after = yield from verify_index(folder)
     return Health(health.damages, health.batches, repaired=not after.damages)
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.events import Steps
-from geolocator_gui.ml.index.manifest import Manifest
+from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
 
 _BLOCK = 16_384
 
 
-def build_search(folder: Path, manifest: Manifest) -> Steps[None]:
+def build_search(folder: Path, manifest: Manifest, name: str = SEARCH_FILE) -> Steps[None]:
     """Make the search structure where the size of the index asks for one."""
     return
     yield

@@ -16,7 +16,7 @@ from geolocator_gui.geo.grid import Chips
 from geolocator_gui.ml.index import durable
 from geolocator_gui.ml.index.cells import Cells
 from geolocator_gui.ml.index.journal import Commit
-from geolocator_gui.ml.index.manifest import CHIPS_FILE, Manifest
+from geolocator_gui.ml.index.manifest import CHIPS_FILE, NEXT, Manifest, read_manifest
 from geolocator_gui.ml.index.segments import CELL, batch_bytes
 
 _GROUP_ROWS = 65_536
@@ -74,11 +74,13 @@ class ChipTable:
         return rows
 
 
-def write_chips(folder: Path, manifest: Manifest, cells: Cells, commits: Sequence[Commit]) -> None:
+def write_chips(
+    folder: Path, manifest: Manifest, cells: Cells, commits: Sequence[Commit], name: str = CHIPS_FILE
+) -> None:
     """Write the table from the cell records; memory does not grow with the index."""
     import pyarrow.parquet as parquet
 
-    path = folder / CHIPS_FILE
+    path = folder / name
     scratch = durable.scratch_of(path)
     schema = _schema(manifest)
     try:
@@ -90,6 +92,12 @@ def write_chips(folder: Path, manifest: Manifest, cells: Cells, commits: Sequenc
     durable.put_in_place(scratch, path)
 
 
+def derived_path(folder: Path, name: str) -> Path:
+    """Where a derived file is: under its staged name between the switch of generations and the rename."""
+    staged = folder / (NEXT + name)
+    return staged if staged.exists() and read_manifest(folder).state == "switching" else folder / name
+
+
 def read_chips(folder: Path, count: int) -> ChipTable:
     """The first `count` chips of the table, without their outlines.
 
@@ -99,7 +107,7 @@ def read_chips(folder: Path, count: int) -> ChipTable:
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
-    path = folder / CHIPS_FILE
+    path = derived_path(folder, CHIPS_FILE)
     try:
         table = parquet.read_table(path, columns=_COLUMNS).slice(0, count)
     except (OSError, arrow.ArrowException) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,3 +155,8 @@ def _lengths(folder: Path, manifest: Manifest) -> list[Damage]:
             if path.exists() and path.stat().st_size > size:
                 found.append(Damage(_relative(folder, path), "bytes beyond its end"))
     return found
+
+
+def describe(damages: Iterable[Damage]) -> str:
+    """The damages in one line."""
+    return "; ".join(f"{damage.file}: {damage.what}" for damage in damages)

@@ -1,0 +1,53 @@
+"""What the verbs around an index share: paths, numbers, sizes, the summary in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geolocator_gui.cli_commands.console import people_time, print_json
+from geolocator_gui.errors import ConfigError
+
+if TYPE_CHECKING:
+    from geolocator_gui.ml.index import IndexSummary
+
+
+def people_bytes(number: float) -> str:
+    """A size for people: "12 kB", "3.4 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def absolute(item: str) -> str:
+    """A local path made absolute, so that the run can be continued from anywhere; the rest as it is."""
+    path = Path(item).expanduser()
+    return str(path.resolve()) if "://" not in item and path.exists() else item
+
+
+def numbers(text: str, count: int | None, option: str, form: str) -> tuple[float, ...]:
+    """Numbers between commas; raises `ConfigError` that shows the form."""
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or (count is not None and len(found) != count):
+        raise ConfigError(f"{option} {text!r} is not {form}", hint=f"Write it as {option} {form}.")
+    return found
+
+
+def models_beside(folder: Path) -> Path | None:
+    """The models of the workspace that an index folder lies in, if it does."""
+    root = folder.resolve().parent.parent
+    return root / "models" if (root / "workspace.toml").exists() else None
+
+
+def report(summary: IndexSummary, *, as_json: bool) -> None:
+    """The result of a build or a change."""
+    if as_json:
+        print_json(summary.to_dict())
+        return
+    left_out = "".join(f", {number:,} {reason}" for reason, number in summary.skipped.items())
+    print(f"{summary.folder}: {summary.chips:,} chips{left_out}, {people_time(summary.seconds)}")

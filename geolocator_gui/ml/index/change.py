@@ -1,0 +1,277 @@
+"""Changing an index: adding an area, bringing it up to date, taking an area out.
+
+While it changes the index can be searched as it was. A change that is killed is continued by the same
+command (adding, refreshing) or begun again (removing, which only copies).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from geolocator_gui.configs import IndexConfig
+from geolocator_gui.errors import AreaError, IndexFolderError
+from geolocator_gui.events import Note, Pace, Steps
+from geolocator_gui.geo.area import Area
+from geolocator_gui.geo.imagery import open_imagery
+from geolocator_gui.ml.index import durable, journal
+from geolocator_gui.ml.index.build import (
+    IndexSummary,
+    Times,
+    embed_batches,
+    note_encoder,
+    open_encoder,
+    produce,
+    summarise,
+)
+from geolocator_gui.ml.index.cells import REMOVED, Cells
+from geolocator_gui.ml.index.finish import drop_other_generations, finish_index, finish_switch
+from geolocator_gui.ml.index.manifest import Manifest, Removal, read_manifest, write_manifest
+from geolocator_gui.ml.index.plan import (
+    area_of,
+    bundle_of,
+    check_bulk,
+    find_sources,
+    imagery_record,
+    make_grids,
+    part_of,
+    plain,
+)
+from geolocator_gui.ml.index.segments import CELL, BatchWriter, batch_bytes, journal_path
+
+
+def settled(folder: Path, doing: str | None = None) -> Manifest:
+    """The manifest of an index that nothing else is under way in; half-written files are swept away.
+
+    Args:
+        folder: Of the index.
+        doing: The state that the caller itself may continue.
+    """
+    manifest = read_manifest(folder)
+    if manifest.state == "switching":
+        manifest = finish_switch(folder, manifest)
+    if manifest.state not in ("finished", doing):
+        words = {"building": "is not finished", "extending": "is being extended"}
+        raise IndexFolderError(
+            f"this index {words.get(manifest.state, 'is being refreshed')}",
+            path=folder,
+            hint="Finish that first with the command that began it.",
+        )
+    durable.sweep(folder)
+    if manifest.state == "finished":
+        drop_other_generations(folder, manifest)
+    return manifest
+
+
+def extend_index(
+    folder: Path, config: IndexConfig, *, workspace_models: Path | None = None
+) -> Steps[IndexSummary]:
+    """Add an area, or levels of detail, to a finished index.
+
+    Args:
+        folder: Of the index.
+        config: `area`, `bbox` or `circle` to add (None: the areas that it has, for more levels); `levels`;
+            `imagery` for the new chips, empty for the index's own. Grid and batch size are the index's.
+        workspace_models: The workspace's bundles.
+
+    Raises:
+        GeolocatorError: An input cannot be used, or another change is under way.
+    """
+    begin = time.perf_counter()
+    manifest = settled(folder, "extending")
+    known = manifest.parts[: manifest.whole_parts]
+    own = find_sources(manifest, folder)[: 1 + max(source for part in known for source in part.imagery)]
+    added = tuple(item for item in config.imagery if item not in own)
+    wanted = _extended(folder, manifest, config, (*own, *added), len(own))
+    if manifest.state == "extending":
+        if [part.model_dump() for part in wanted.parts] != [part.model_dump() for part in manifest.parts]:
+            raise IndexFolderError(
+                "another area is being added to this index",
+                path=folder,
+                hint="Finish that first with the command that began it.",
+            )
+    else:
+        manifest = wanted
+        write_manifest(folder, manifest)
+    cells = Cells(folder, manifest)
+    encoder = open_encoder(bundle_of(manifest, None, workspace_models), manifest, config)
+    try:
+        manifest = note_encoder(folder, manifest, encoder)
+        times = yield from embed_batches(folder, manifest, cells, encoder, (*own, *added))
+    finally:
+        encoder.close()
+    names = ", ".join(dict.fromkeys(part.area_name for part in manifest.parts[manifest.whole_parts :]))
+    manifest = manifest.updated(changes=(*manifest.changes, *times.changes, f"Added {names}."))
+    timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin}
+    manifest = yield from finish_index(folder, manifest, cells, timings)
+    return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
+
+
+def _extended(
+    folder: Path, manifest: Manifest, config: IndexConfig, sources: Sequence[str], own: int
+) -> Manifest:
+    """The manifest with the new parts, their imagery the new sources first."""
+    whole = manifest.parts[: manifest.whole_parts]
+    first = whole[0]
+    opened = [open_imagery(item) for item in sources]
+    try:
+        new = [
+            imagery_record(source, item, folder, first.side_m / int(manifest.model["satellite_source_px"]))
+            for source, item in zip(opened[own:], sources[own:], strict=True)
+        ]
+        for source in opened:
+            check_bulk(source)
+        if config.area is None and config.bbox is None and config.circle is None and not new:
+            areas = _areas(manifest)
+        else:
+            areas = [area_of(config, opened[own:] or opened)]
+    finally:
+        for source in opened:
+            source.close()
+    order = (*range(own, own + len(new)), *range(own))
+    levels = _new_levels(config, manifest) if _is_own(areas, manifest) else config.levels
+    grids = [grid for area in areas for grid in make_grids(area, first.side_m, first.overlap, levels)[0]]
+    settings = config.model_copy(update={"batch_size": first.batch_size, "max_missing": first.max_missing})
+    parts = (*whole, *(part_of(grid, first.side_m, settings, order) for grid in grids))
+    records = (*manifest.imagery[:own], *new)
+    return manifest.updated(state="extending", parts=parts, imagery=records)
+
+
+def _areas(manifest: Manifest) -> list[Area]:
+    """The different areas of the whole parts."""
+    from shapely.geometry import shape
+
+    found = {str(part.geometry): part for part in manifest.parts[: manifest.whole_parts]}
+    return [
+        Area(part.area_name, shape(part.geometry), whole_chips=part.whole_chips) for part in found.values()
+    ]
+
+
+def _is_own(areas: Sequence[Area], manifest: Manifest) -> bool:
+    known = [part.geometry for part in manifest.parts[: manifest.whole_parts]]
+    return all(plain(area.to_geojson()["geometry"]) in known for area in areas)
+
+
+def _new_levels(config: IndexConfig, manifest: Manifest) -> tuple[int, ...]:
+    """The levels asked for that the index lacks."""
+    have = {part.level for part in manifest.parts[: manifest.whole_parts]}
+    new = tuple(level for level in config.levels if level not in have)
+    if not new:
+        raise AreaError(
+            "there is nothing to add: the index has this area at these levels of detail",
+            hint="Name another area with --area, --bbox or --circle, or other --levels.",
+        )
+    return new
+
+
+def refresh_index(
+    folder: Path,
+    *,
+    imagery: Sequence[str] | None = None,
+    model: str | None = None,
+    workspace_models: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Steps[IndexSummary]:
+    """Cut every chip anew and embed those batches again in which a pixel has changed.
+
+    Args:
+        folder: Of the index.
+        imagery: Where its imagery is now, if not where it was.
+        model: Where its model is, if not on the search path.
+        workspace_models: The workspace's bundles.
+        device: For the encoder.
+        threads: For the encoder.
+    """
+    begin = time.perf_counter()
+    manifest = settled(folder, "refreshing")
+    sources = find_sources(manifest, folder, imagery)
+    bundle = bundle_of(manifest, model, workspace_models)
+    if manifest.state != "refreshing":
+        manifest = manifest.updated(state="refreshing")
+        write_manifest(folder, manifest)
+    old, cells, times = manifest, Cells(folder, manifest), Times()
+    commits, _ = journal.read_committed(journal_path(folder, old.generation))
+    writer = BatchWriter(folder, old.generation + 1, old.dimension)
+    encoder = open_encoder(bundle, old, IndexConfig(imagery=sources, device=device, threads=threads))
+
+    def stored(batch: int) -> tuple[np.ndarray, np.ndarray]:
+        vectors, records = batch_bytes(folder, old.generation, old.dimension, commits[batch])
+        shape = (-1, old.dimension)
+        return np.frombuffer(vectors, dtype="<f2").reshape(shape), np.frombuffer(records, dtype=CELL)
+
+    pace = Pace("Comparing chips", cells.batches, "batches", done=len(writer.commits))
+    changed = 0
+    try:
+        todo = range(len(writer.commits), cells.batches)
+        for batch, item in produce(old, cells, encoder, sources, todo, times, stored):
+            changed += not item.reused
+            writer.commit(item.vectors, item.cells, item.skipped)
+            yield from pace.at(batch + 1)
+    finally:
+        encoder.close()
+        writer.close()
+    if not changed and [c.vectors for c in writer.commits] == [c.vectors for c in commits]:
+        manifest = old.updated(state="finished")
+        write_manifest(folder, manifest)
+        drop_other_generations(folder, manifest)
+        yield Note("No chip has changed.")
+        return summarise(folder, manifest, cells, begin, times.encoder, reused=True)
+    manifest = old.updated(
+        generation=old.generation + 1,
+        changes=(*old.changes, *times.changes, f"Refreshed: {changed} batch(es) had changed imagery."),
+    )
+    timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin}
+    manifest = yield from finish_index(folder, manifest, cells, timings, switch=True)
+    return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
+
+
+def remove_area(folder: Path, area: Area) -> Steps[IndexSummary]:
+    """Take the chips out whose centre lies in an area.
+
+    Raises:
+        AreaError: No chip lies there, or all do.
+    """
+    import shapely
+
+    begin = time.perf_counter()
+    old = settled(folder)
+    cells = Cells(folder, old)
+    commits, _ = journal.read_committed(journal_path(folder, old.generation))
+    removal = Removal(geometry=plain(area.to_geojson()["geometry"]), first=0, stop=len(old.parts))
+    manifest = old.updated(
+        generation=old.generation + 1,
+        removed=(*old.removed, removal),
+        changes=(*old.changes, f"Removed {area.name}."),
+    )
+    writer = BatchWriter(folder, manifest.generation, old.dimension)
+    pace = Pace("Copying chips", cells.batches, "batches")
+    try:
+        for batch, commit in enumerate(commits):
+            vectors, data = batch_bytes(folder, old.generation, old.dimension, commit)
+            records = np.frombuffer(data, dtype=CELL)
+            chips = cells.kept(batch, records)
+            keep = ~shapely.intersects_xy(area.geometry, chips.lon, chips.lat)
+            skipped = dict(commit.skipped)
+            if not keep.all():
+                skipped[REMOVED] = skipped.get(REMOVED, 0) + int((~keep).sum())
+            rows = np.frombuffer(vectors, dtype="<f2").reshape(-1, old.dimension)
+            writer.commit(rows[keep], records[keep], skipped)
+            yield from pace.at(batch + 1)
+    finally:
+        writer.close()
+    if writer.rows in (0, old.count):
+        drop_other_generations(folder, old)
+        what = "every chip" if writer.rows == 0 else "no chip"
+        raise AreaError(
+            f"{what} of the index lies in '{area.name}'",
+            hint="Nothing was changed. To drop a whole index delete its folder."
+            if writer.rows == 0
+            else "Nothing was changed.",
+        )
+    timings = {"wall": time.perf_counter() - begin}
+    manifest = yield from finish_index(folder, manifest, Cells(folder, manifest), timings, switch=True)
+    return summarise(folder, manifest, cells, begin, 0.0, reused=False)

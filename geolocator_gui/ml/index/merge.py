@@ -1,0 +1,141 @@
+"""Joining indexes of the same model into a new one; chips that they share are taken once."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from geolocator_gui.errors import IndexFolderError
+from geolocator_gui.events import Note, Pace, Steps
+from geolocator_gui.ml.index import durable, journal
+from geolocator_gui.ml.index.build import IndexSummary, summarise
+from geolocator_gui.ml.index.cells import DUPLICATE, Cells
+from geolocator_gui.ml.index.finish import finish_index
+from geolocator_gui.ml.index.manifest import (
+    MANIFEST_FILE,
+    ImageryRecord,
+    Manifest,
+    PartRecord,
+    Removal,
+    read_manifest,
+    write_manifest,
+)
+from geolocator_gui.ml.index.plan import relative_source
+from geolocator_gui.ml.index.segments import CELL, BatchWriter, batch_bytes, journal_path
+
+
+def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
+    """Join finished indexes; nothing is embedded anew. Killed, the same command continues.
+
+    Args:
+        folders: Two or more indexes of the same fingerprint.
+        out: Folder of the new index.
+
+    Raises:
+        IndexFolderError: They are of different models, not finished, or `out` holds something else.
+    """
+    begin = time.perf_counter()
+    sources = [read_manifest(folder) for folder in folders]
+    _check(folders, sources)
+    manifest = _start(folders, sources, out)
+    cells = Cells(out, manifest)
+    if manifest.state == "finished":
+        return summarise(out, manifest, cells, begin, 0.0, reused=True)
+    encoders = {(source.encoder.get("backend"), source.encoder.get("precision")) for source in sources}
+    if len(encoders) > 1:
+        yield Note("The indexes were embedded with different back-ends or precisions.", "warning")
+    writer = BatchWriter(out, 0, manifest.dimension)
+    pace = Pace("Copying chips", cells.batches, "batches", done=len(writer.commits))
+    first_batch = first_part = first_source = 0
+    try:
+        for folder, source in zip(folders, sources, strict=True):
+            commits, _ = journal.read_committed(journal_path(folder, source.generation))
+            for commit in commits:
+                batch = first_batch + commit.batch
+                if batch < len(writer.commits):
+                    continue
+                body, data = batch_bytes(folder, source.generation, source.dimension, commit)
+                records = np.frombuffer(data, dtype=CELL).copy()
+                fresh, _ = cells.chips(batch)
+                keep = np.isin(records["cell"], fresh.ids)
+                records["part"] += first_part
+                records["source"] += first_source
+                skipped = dict(commit.skipped)
+                if not keep.all():
+                    skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
+                vectors = np.frombuffer(body, dtype="<f2").reshape(-1, source.dimension)
+                writer.commit(vectors[keep], records[keep], skipped)
+                yield from pace.at(batch + 1)
+            first_batch += len(commits)
+            first_part += len(source.parts)
+            first_source += len(source.imagery)
+    finally:
+        writer.close()
+    timings = {"wall": time.perf_counter() - begin}
+    manifest = yield from finish_index(out, manifest, cells, timings)
+    return summarise(out, manifest, cells, begin, 0.0, reused=False)
+
+
+def _check(folders: Sequence[Path], sources: Sequence[Manifest]) -> None:
+    if len(folders) < 2:
+        raise IndexFolderError("merging takes two indexes or more")
+    for folder, source in zip(folders, sources, strict=True):
+        if source.state != "finished":
+            raise IndexFolderError(
+                "this index is not finished",
+                path=folder,
+                hint="Finish it first with the command that began it.",
+            )
+        if source.fingerprint != sources[0].fingerprint:
+            raise IndexFolderError(
+                f"the indexes are of different models: '{sources[0].model_name}' (fingerprint "
+                f"{sources[0].fingerprint[:12]}) and '{source.model_name}' ({source.fingerprint[:12]})",
+                path=folder,
+                hint="Only indexes of the same model can be merged.",
+            )
+
+
+def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> Manifest:
+    parts: list[PartRecord] = []
+    removed: list[Removal] = []
+    imagery: list[ImageryRecord] = []
+    for folder, source in zip(folders, sources, strict=True):
+        shift, here = len(imagery), len(parts)
+        for record in source.imagery:
+            item = record.source if "://" in record.source else str(folder / record.source)
+            imagery.append(record.model_copy(update={"source": relative_source(item, out)}))
+        for part in source.parts:
+            parts.append(part.model_copy(update={"imagery": tuple(n + shift for n in part.imagery)}))
+        for removal in source.removed:
+            places = {"first": removal.first + here, "stop": removal.stop + here}
+            removed.append(removal.model_copy(update=places))
+    names = ", ".join(part.area_name for source in sources for part in source.parts[:1])
+    wanted = Manifest(
+        state="building",
+        fingerprint=sources[0].fingerprint,
+        model=sources[0].model,
+        imagery=tuple(imagery),
+        parts=tuple(parts),
+        removed=tuple(removed),
+        encoder=sources[0].encoder,
+        changes=(f"Merged of {names}.",),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    if (out / MANIFEST_FILE).exists():
+        manifest = read_manifest(out)
+        if (manifest.fingerprint, manifest.parts) != (wanted.fingerprint, wanted.parts):
+            raise IndexFolderError(
+                "this folder holds another index", path=out, hint="Choose another folder with --out."
+            )
+        durable.sweep(out)
+        return manifest
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise durable.explain(error, out) from error
+    write_manifest(out, wanted)
+    return wanted

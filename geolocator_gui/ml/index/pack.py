@@ -1,0 +1,175 @@
+"""An index as one file: exported to be carried away, imported with nothing taken on trust."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from geolocator_gui.errors import FaultError, IndexFolderError
+from geolocator_gui.events import Pace, Steps
+from geolocator_gui.ml.index import durable
+from geolocator_gui.ml.index.manifest import (
+    CHIPS_FILE,
+    COPY_FILE,
+    MANIFEST_FILE,
+    SEARCH_FILE,
+    Manifest,
+    parse,
+    read_manifest,
+    render,
+)
+from geolocator_gui.ml.index.verify import describe, verify_index
+
+_ATTRIBUTION = "ATTRIBUTION.txt"
+_NAMES = re.compile(
+    rf"{re.escape(MANIFEST_FILE)}|{re.escape(COPY_FILE)}|{re.escape(CHIPS_FILE)}|{re.escape(SEARCH_FILE)}"
+    r"|ATTRIBUTION\.txt|vectors/\d{3}\.journal|vectors/\d{3}-\d{4}\.(f16|cells)"
+    r"|imagery/[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
+)
+_BLOCK = 1 << 20
+
+
+def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Steps[Path]:
+    """Write a finished index as one zip file: manifest, chips, vectors, search structure, attribution.
+
+    Args:
+        folder: Of the index.
+        file: To write; an older one is replaced when the new one is whole.
+        with_imagery: Put the imagery's own files in too, where they are files.
+
+    Raises:
+        IndexFolderError: The index is not finished.
+    """
+    manifest = read_manifest(folder)
+    if manifest.state != "finished":
+        raise IndexFolderError("this index is not finished", path=folder, hint="Finish it first.")
+    extra: list[tuple[Path, str]] = []
+    records = []
+    for number, record in enumerate(manifest.imagery):
+        source = folder / record.source
+        if with_imagery and "://" not in record.source and source.is_file():
+            name = f"imagery/{number}-{re.sub(r'[^A-Za-z0-9._-]+', '-', source.name)[-100:]}"
+            extra.append((source, name))
+            records.append(record.model_copy(update={"source": name}))
+        else:
+            # A path of this machine says nothing elsewhere, and may say too much.
+            kept = record.source if "://" in record.source else Path(record.source).name
+            records.append(record.model_copy(update={"source": kept}))
+    data = render(manifest.updated(imagery=tuple(records)))
+    names = [CHIPS_FILE, *(name for name in manifest.files if name != CHIPS_FILE)]
+    names += [path.relative_to(folder).as_posix() for path in sorted((folder / "vectors").iterdir())]
+    members = [(folder / name, name) for name in names] + extra
+    pace = Pace("Writing the file", sum(path.stat().st_size for path, _ in members), "bytes")
+    scratch = durable.scratch_of(file)
+    done, whole = 0, False
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(MANIFEST_FILE, data)
+            archive.writestr(COPY_FILE, data)
+            archive.writestr(_ATTRIBUTION, _attribution(manifest))
+            for path, name in members:
+                with path.open("rb") as source_file, archive.open(name, "w", force_zip64=True) as target:
+                    while block := source_file.read(_BLOCK):
+                        target.write(block)
+                        done += len(block)
+                        yield from pace.at(done)
+        whole = True
+    except OSError as error:
+        raise durable.explain(error, file) from error
+    finally:
+        if not whole:
+            scratch.unlink(missing_ok=True)
+    durable.put_in_place(scratch, file)
+    return file
+
+
+def _attribution(manifest: Manifest) -> str:
+    lines = [f"Model: {manifest.model_name}, fingerprint {manifest.fingerprint}"]
+    for record in manifest.imagery:
+        lines.append(f"Imagery: {record.name}. {record.attribution} {record.licence}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def import_index(file: Path, folder: Path) -> Steps[Path]:
+    """Unpack an exported index into a new folder and check every byte of it.
+
+    Raises:
+        IndexFolderError: The file is not an export, is damaged, or holds what an export never holds;
+            nothing is left behind.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise IndexFolderError("this folder is not empty", path=folder, hint="Choose a new folder.")
+    scratch = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                yield from _unpack(archive, file, scratch)
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise IndexFolderError(
+                f"this is not an exported index ({error})", path=file, hint="Copy it again from where it was."
+            ) from error
+        except OSError as error:
+            raise _explain(error, file, folder) from error
+        health = yield from verify_index(scratch)
+        if not health.sound:
+            raise IndexFolderError(
+                f"the exported index is damaged ({describe(health.damages)})",
+                path=file,
+                hint="Copy it again from where it was.",
+            )
+        if folder.exists():
+            folder.rmdir()
+        scratch.replace(folder)
+        durable.sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+def _explain(error: OSError, file: Path, folder: Path) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return IndexFolderError("the file does not exist", path=file)
+    found = durable.explain(error, folder)
+    if isinstance(found, FaultError):
+        found.hint = "Nothing was imported. Free some space or check the disk, then try again."
+    return found
+
+
+def _unpack(archive: zipfile.ZipFile, file: Path, scratch: Path) -> Steps[None]:
+    members = archive.infolist()
+    for member in members:
+        if not _NAMES.fullmatch(member.filename) or member.is_dir():
+            raise IndexFolderError(
+                f"the file holds {member.filename!r}, which no exported index does", path=file
+            )
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names) or MANIFEST_FILE not in names:
+        raise IndexFolderError("this is not an exported index", path=file)
+    # Nothing in an export is compressed, so it can never unpack to more than the file itself.
+    stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+    if not stored or sum(member.file_size for member in members) > file.stat().st_size:
+        raise IndexFolderError("this file unpacks to more than it holds", path=file)
+    parse(archive.read(MANIFEST_FILE), Path(MANIFEST_FILE))
+    pace = Pace("Reading the file", sum(member.file_size for member in members), "bytes")
+    done = 0
+    for member in members:
+        target = scratch / member.filename
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(member) as source, target.open("xb") as out:
+            for block in _blocks(source, member.file_size):
+                out.write(block)
+                done += len(block)
+                yield from pace.at(done)
+
+
+def _blocks(source: IO[bytes], most: int) -> Iterator[bytes]:
+    """At most as many bytes as the member says that it has."""
+    while most > 0 and (block := source.read(min(_BLOCK, most))):
+        most -= len(block)
+        yield block
