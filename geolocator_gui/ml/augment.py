@@ -110,10 +110,8 @@ def augment_view(image: Pixels, target: Target, config: AugmentConfig, rng: np.r
     if rng.random() < config.sharpness:
         image = blur(image, rng) if rng.random() < 0.5 else sharpen(image, rng)
     if rng.random() < config.dropout:
-        if rng.random() < 0.5:
-            image = grid_dropout(image, target.grid_ratio)
-        else:
-            image = coarse_dropout(image, rng)
+        grid = rng.random() < 0.5
+        image = grid_dropout(image, target.grid_ratio) if grid else coarse_dropout(image, rng)
     return image
 
 
@@ -151,7 +149,7 @@ def _scaled(image: Pixels, factor: float, shift: float) -> Pixels:
 
 
 def blur(image: Pixels, rng: np.random.Generator) -> Pixels:
-    """A turned generalised Gaussian of 3–7 pixels with noise on its weights (albumentations' AdvancedBlur)."""
+    """A turned generalised Gaussian of 3–7 pixels with noise on its weights (AdvancedBlur)."""
     size = int(rng.choice([3, 5, 7]))
     sigma_x, sigma_y = rng.uniform(0.2, 1.0, 2)
     angle = np.radians(rng.uniform(-90.0, 90.0))

@@ -20,10 +20,15 @@ class Batch:
     Attributes:
         ground: uint8 (B, h, w, 3) at the encoder's ground size.
         satellite: uint8 (B, s, s, 3) at the encoder's satellite size.
+        rows: Pairs of the whole batch in the feed's order (of several processes all shares), None where
+            pairs have no lasting identity.
+        ignore: bool (B, B) over the whole batch: pairs that are not each other's negatives; None for none.
     """
 
     ground: Pixels
     satellite: Pixels
+    rows: NDArray[np.int32] | None = None
+    ignore: NDArray[np.bool_] | None = None
 
 
 class Feed(Protocol):

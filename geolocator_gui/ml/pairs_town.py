@@ -18,6 +18,7 @@ from geolocator_gui.ml.train_config import TownPairsConfig
 from geolocator_gui.town.geometry import generate_town
 from geolocator_gui.town.scene import Scene
 
+_LOOK_AHEAD = 40  # batches whose towns are made ahead of time
 _POSITIONS = 20_000  # candidates per town; about one on every second square metre of street
 
 
@@ -66,7 +67,7 @@ class TownPairs:
         self._batch_size, self._steps, self._seed = batch_size, steps, seed
         self._lock = threading.Lock()
         self._maker = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
+            2, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
         )
         self._towns: dict[int, Future[TrainingTown]] = {}
 
@@ -77,19 +78,18 @@ class TownPairs:
     def batch(self, step: int) -> Batch:
         """The pairs of a step."""
         config = self.config
+        # After a continuation the towns of the next batches come first, in the order of need.
+        for soon in range(step, min(self._steps, step + _LOOK_AHEAD)):
+            for seed in self._seeds(soon):
+                self._request(seed)
+        seeds = self._seeds(step)
         rng = np.random.default_rng([self._seed, 3, step])
-        known = min(config.towns, config.start_with + step // config.steps_per_town)
-        for index in range(min(config.towns, known + 2)):
-            self._request(config.first_seed + index)
-        seeds = config.first_seed + rng.choice(known, min(known, config.towns_per_batch), replace=False)
-        if config.shipped_seed is not None and rng.random() < config.shipped_share:
-            seeds[0] = config.shipped_seed
         rise = (step / self._steps - config.local_from) / max(1e-6, 1.0 - config.local_from)
         local = config.local_share * min(1.0, max(0.0, 2.0 * rise))
         shares = np.array_split(np.arange(self._batch_size), len(seeds))
         parts = [
             self._render(
-                self._town(int(seed)),
+                self._town(seed),
                 len(share),
                 config.local_radius_m if rng.random() < local else None,
                 rng,
@@ -99,6 +99,16 @@ class TownPairs:
         ground = np.concatenate([part.ground for part in parts])
         satellite = np.concatenate([part.satellite for part in parts])
         return augment(Batch(ground, satellite), config, rng)
+
+    def _seeds(self, step: int) -> list[int]:
+        """Seeds of the towns that a batch is drawn from."""
+        config = self.config
+        rng = np.random.default_rng([self._seed, 4, step])
+        known = min(config.towns, config.start_with + step // config.steps_per_town)
+        seeds = config.first_seed + rng.choice(known, min(known, config.towns_per_batch), replace=False)
+        if config.shipped_seed is not None and rng.random() < config.shipped_share:
+            seeds[0] = config.shipped_seed
+        return [int(seed) for seed in seeds]
 
     def _request(self, seed: int) -> Future[TrainingTown]:
         with self._lock:
