@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -383,8 +383,6 @@ class MainWindow(QMainWindow):
             self.session.close()
             if self.map_view is not None:
                 self.map_view.close_page()
-                # The page is deleted before its profile: by the event loop now, the profile with the window.
-                QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         super().closeEvent(event)
 
     def open_at_start(self, paths: list[Path]) -> None:

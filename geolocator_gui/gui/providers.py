@@ -49,7 +49,7 @@ class ProviderDialog(Dialog):
         super().__init__(
             parent,
             "Known providers",
-            "Tiles are fetched from the network only for what you look at or index, and kept in the workspace.",
+            "Tiles are fetched only for what you look at or index, and kept in the workspace.",
             "Add imagery",
         )
         self._entries = {entry.name: entry for entry in entries}

@@ -94,11 +94,7 @@ class GoTo(QLineEdit):
         super().__init__()
         self._session = session
         self.setPlaceholderText(self.tr("go to coordinates, area, photo"))
-        self.setToolTip(
-            self.tr(
-                "Decimal degrees, 52°31'12\"N 13°24'18\"E, UTM, MGRS, or the name of an area or a photo (Ctrl+L)"
-            )
-        )
+        self.setToolTip(self.tr("Decimal degrees, 52°31'12\"N 13°24'18\"E, UTM, MGRS, or a name (Ctrl+L)"))
         self.setAccessibleName(self.tr("Go to"))
         self.setClearButtonEnabled(True)
         self.addAction(icons.icon("magnify", "text_secondary"), QLineEdit.ActionPosition.LeadingPosition)

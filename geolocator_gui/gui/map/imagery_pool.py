@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 EARTH = 6378137.0
 _HALF = math.pi * EARTH
 _TILES_KEPT = 768
+_ZOOM_OUT = 4
+MercatorBox = tuple[float, float, float, float]
 
 
 class ImageryPool:
@@ -66,14 +69,33 @@ class ImageryPool:
                 return kept
         side = 2 * _HALF / 2**zoom
         west, north = -_HALF + x * side, _HALF - y * side
-        patch = self.read(key, (west, north - side, west + side, north), side_px, side_px)
-        inside = _inside(self.info(key).bounds, (west, north - side, west + side, north), side_px)
-        encoded = encode(patch.pixels, patch.valid & inside)
+        encoded = self._cut(key, zoom, (west, north - side, west + side, north), side_px)
         with self._lock:
             self._tiles[name] = encoded
             while len(self._tiles) > _TILES_KEPT:
                 self._tiles.popitem(last=False)
         return encoded
+
+    def _cut(self, key: str, zoom: int, tile: MercatorBox, side_px: int) -> tuple[str, bytes]:
+        info = self.info(key)
+        part = _part_inside(info.bounds, tile, side_px)
+        # Far above its coarsest level a pyramid would be read whole for a few pixels.
+        if part is None or (info.min_zoom is not None and zoom < info.min_zoom - _ZOOM_OUT):
+            return "image/png", _blank(side_px)
+        left, top, right, bottom = part
+        metres = (tile[2] - tile[0]) / side_px
+        bounds = (
+            tile[0] + left * metres,
+            tile[3] - bottom * metres,
+            tile[0] + right * metres,
+            tile[3] - top * metres,
+        )
+        patch = self.read(key, bounds, right - left, bottom - top)
+        if part == (0, 0, side_px, side_px):
+            return encode(patch.pixels, patch.valid)
+        pixels, valid = np.zeros((side_px, side_px, 3), np.uint8), np.zeros((side_px, side_px), np.bool_)
+        pixels[top:bottom, left:right], valid[top:bottom, left:right] = patch.pixels, patch.valid
+        return encode(pixels, valid)
 
     def close(self) -> None:
         """Let go of every file."""
@@ -113,17 +135,22 @@ def mercator(lon: float, lat: float) -> tuple[float, float]:
     return math.radians(lon) * EARTH, math.asinh(math.tan(math.radians(limited))) * EARTH
 
 
-def _inside(extent: BoundingBox, tile: tuple[float, float, float, float], side_px: int) -> NDArray[np.bool_]:
-    """Which pixels of a tile lie inside the imagery's extent: the filling around it is not imagery."""
-    inside = np.ones((side_px, side_px), np.bool_)
+def _part_inside(extent: BoundingBox, tile: MercatorBox, side_px: int) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of the pixels inside the imagery's extent; what fills it up is not shown."""
     if extent.west >= extent.east:
-        return inside
+        return 0, 0, side_px, side_px
     west, south = mercator(extent.west, extent.south)
     east, north = mercator(extent.east, extent.north)
-    metres = (tile[2] - tile[0]) / side_px
-    x = tile[0] + (np.arange(side_px) + 0.5) * metres
-    y = tile[3] - (np.arange(side_px) + 0.5) * metres
-    return ((y >= south) & (y <= north))[:, None] & ((x >= west) & (x <= east))[None, :] & inside
+    per_metre = side_px / (tile[2] - tile[0])
+    left, right = round((west - tile[0]) * per_metre), round((east - tile[0]) * per_metre)
+    top, bottom = round((tile[3] - north) * per_metre), round((tile[3] - south) * per_metre)
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, side_px), min(bottom, side_px)
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+@lru_cache(maxsize=4)
+def _blank(side_px: int) -> bytes:
+    return encode(np.zeros((side_px, side_px, 3), np.uint8), np.zeros((side_px, side_px), np.bool_))[1]
 
 
 def encode(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> tuple[str, bytes]:

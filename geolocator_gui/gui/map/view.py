@@ -11,6 +11,7 @@ from PySide6.QtWebChannel import QWebChannel
 from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineScript, QWebEngineSettings
 from PySide6.QtWebEngineWidgets import QWebEngineView
 from PySide6.QtWidgets import QVBoxLayout, QWidget
+from shiboken6 import delete
 
 from geolocator_gui.gui import theme, tokens
 from geolocator_gui.gui.map import messages
@@ -113,9 +114,14 @@ class MapView(QWidget):
     def close_page(self) -> None:
         """End the page before its profile; called once, when the window closes."""
         self._is_ready = False
+        theme.current().changed.disconnect(self._on_theme)
         self._scheme.close()
-        self.view.setPage(None)  # type: ignore[arg-type]  # Qt allows it; the stubs do not
-        self.page.deleteLater()
+        # Page, then view, then profile: Chromium aborts or warns in any other order.
+        delete(self.page)
+        delete(self.view)
+        self._profile.removeAllUrlSchemeHandlers()
+        self._profile.setUrlRequestInterceptor(None)  # type: ignore[arg-type]  # Qt allows it; the stubs do not
+        delete(self._profile)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Drops on the web view's own child would navigate the map away; they are the window's."""

@@ -1,0 +1,271 @@
+"""What is looked at: the open mining, the chosen query, the chosen candidate; table, gallery and map follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QPixmap
+
+from geolocator_gui.gui import catalogue, wording
+from geolocator_gui.gui.negatives.judging import Judging
+from geolocator_gui.gui.negatives.result import Candidate, MiningResult, finished_minings, open_result
+from geolocator_gui.gui.negatives.table_model import QueryTable
+from geolocator_gui.gui.session import Session
+from geolocator_gui.marks import Key, Mark, Verdict, read_marks
+
+SMALL_PX, LARGE_PX = 384, 1024
+
+
+@dataclass(frozen=True)
+class _Opened:
+    result: MiningResult
+    marks: list[Mark]
+    source: str
+
+
+class Inspector(QObject):
+    """The state that the views of the Hard negatives page share.
+
+    Signals:
+        minings_changed: Other minings are finished.
+        result_changed: Another mining is open, or none.
+        query_changed: Another query is chosen, or its candidates have come.
+        candidate_changed: Another candidate is chosen; its place, or None.
+        pointed: A candidate is under the pointer; its place, or None.
+        row_wanted: A query was chosen elsewhere (map, plot, undo); its row.
+        moves_changed: Another mining is compared with, or none.
+    """
+
+    minings_changed = Signal()
+    result_changed = Signal()
+    query_changed = Signal()
+    candidate_changed = Signal(object)
+    pointed = Signal(object)
+    row_wanted = Signal(int)
+    moves_changed = Signal()
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.judging = Judging(session.background, self)
+        self.table = QueryTable(self.judging, self)
+        self.minings: list[Path] = []
+        self.result: MiningResult | None = None
+        self.source = ""
+        self.row: int | None = None
+        self.candidates: list[Candidate] = []
+        self.place: int | None = None
+        self.selected: list[int] = []
+        self.moves_sentence = ""
+        self._opening: Path | None = None
+        self.judging.moved_to.connect(self.row_wanted)
+        session.workspace_changed.connect(self._on_workspace)
+        session.lists_changed.connect(self.refresh)
+
+    # -- minings ------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look for finished minings; the newest is opened when none is."""
+        workspace = self.session.workspace
+        if workspace is None:
+            return
+
+        def success(found: list[Path]) -> None:
+            if workspace is not self.session.workspace:
+                return
+            if found != self.minings:
+                self.minings = found
+                self.minings_changed.emit()
+            if self.result is None and found and self._opening is None:
+                self.open(found[0])
+
+        self.session.background.run(lambda: finished_minings(workspace.mining), success, owner=self)
+
+    def open(self, folder: Path) -> None:
+        """Show a mining."""
+        workspace = self.session.workspace
+        if workspace is None:
+            return
+        self._opening = folder
+
+        def work() -> _Opened:
+            result = open_result(folder)
+            index = result.about.get("index")
+            row = catalogue.read_index(Path(str(index)), []) if index else None
+            source = row.imagery[0] if row is not None and row.imagery else ""
+            self.judging.flush()
+            return _Opened(result, read_marks(workspace.marks), source)
+
+        def success(opened: _Opened) -> None:
+            self._opening = None
+            if workspace is not self.session.workspace:
+                return
+            if opened.source:
+                self.session.imagery_pool.add(opened.source, opened.source)
+            self._show(opened.result, opened.source, workspace.marks, opened.marks)
+
+        def failure(error: Exception) -> None:
+            self._opening = None
+            self.session.notifications.error(error)
+
+        self.session.background.run(work, success, failure, owner=self)
+
+    def _show(self, result: MiningResult | None, source: str, file: Path, marks: list[Mark]) -> None:
+        self.result, self.source = result, source
+        self.row, self.candidates, self.place, self.selected = None, [], None, []
+        self.moves_sentence = ""
+        self.judging.open(file, marks, result)
+        self.table.show(result)
+        self.result_changed.emit()
+        self.query_changed.emit()
+        if len(self.table.rows):
+            self.row_wanted.emit(int(self.table.rows[0]))
+
+    def _on_workspace(self) -> None:
+        self.judging.flush()
+        self.minings, self._opening = [], None
+        workspace = self.session.workspace
+        self._show(None, "", workspace.marks if workspace is not None else Path(), [])
+        self.minings_changed.emit()
+        self.refresh()
+
+    def compare_with(self, folder: Path | None) -> None:
+        """Show how ranks moved since another mining of the same photos; None hides it."""
+        result = self.result
+        if result is None or folder is None:
+            self.moves_sentence = ""
+            self.table.show_moves(None)
+            self.moves_changed.emit()
+            return
+        marks = self.judging.marks.all()
+
+        def work() -> tuple[str, NDArray[np.float32]]:
+            from geolocator_gui.mined_moves import compare_minings
+
+            moves = compare_minings(folder, result.folder, marks)
+            of = dict(zip(moves.pairs["query"], moves.pairs["rank_move"], strict=True))
+            values = np.array([of.get(key, np.nan) for key in result.ids.tolist()], np.float32)
+            return moves.sentence(), values
+
+        def success(found: tuple[str, NDArray[np.float32]]) -> None:
+            if self.result is result:
+                self.moves_sentence = found[0]
+                self.table.show_moves(found[1])
+                self.moves_changed.emit()
+
+        self.session.background.run(work, success, owner=self)
+
+    # -- what is chosen -----------------------------------------------------------------------------------
+
+    def choose(self, row: int | None) -> None:
+        """Look at a query; its candidates are read in the background."""
+        if row == self.row:
+            return
+        self.row, self.candidates, self.place = row, [], None
+        self.query_changed.emit()
+        result = self.result
+        if row is None or result is None:
+            return
+
+        def success(found: list[Candidate]) -> None:
+            if self.result is result and self.row == row:
+                self.candidates = found
+                self.query_changed.emit()
+                hardest = int(result.hardest[row])
+                self.lift(next((c.place for c in found if c.chip == hardest), 0 if found else None))
+
+        self.session.background.run(lambda: result.candidates(row), success, owner=self)
+
+    def lift(self, place: int | None) -> None:
+        """Choose a candidate."""
+        if place is not None and not 0 <= place < len(self.candidates):
+            return
+        self.place = place
+        self.candidate_changed.emit(place)
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The chosen candidate."""
+        return None if self.place is None else self.candidates[self.place]
+
+    def key(self, place: int | None = None) -> Key | None:
+        """What a verdict on a candidate is about; the chosen one by default, the hardest until they came."""
+        if self.result is None or self.row is None:
+            return None
+        wanted = self.place if place is None else place
+        if wanted is None or wanted >= len(self.candidates):
+            return self.result.hardest_key(self.row)
+        return str(self.result.ids[self.row]), self.candidates[wanted].id
+
+    # -- judging ------------------------------------------------------------------------------------------
+
+    def judge(self, verdict: Verdict, *, walk_candidates: bool = False) -> None:
+        """Give a verdict on what is chosen and go on: to the next query, or the next candidate.
+
+        Args:
+            verdict: "bad_pair" is said of photo and own chip, the others of the chosen candidate.
+            walk_candidates: Stay with the query until its candidates are through.
+        """
+        result, row = self.result, self.row
+        if result is None or row is None:
+            return
+        if len(self.selected) > 1:
+            rows = list(self.selected)
+            keys = [result.pair_key(r) if verdict == "bad_pair" else result.hardest_key(r) for r in rows]
+            self.judging.say([key for key in keys if key is not None], verdict)
+            count = wording.counted(sum(key is not None for key in keys), "photo")
+            self.session.notifications.tell(f"{count} {self.tr('judged together; Ctrl+Z undoes it.')}")
+            return
+        key = result.pair_key(row) if verdict == "bad_pair" else self.key()
+        if key is None:
+            self.session.notifications.tell(
+                self.tr("There is nothing to judge here: the photo has no chip of its own in this index."),
+                level="warning",
+            )
+            return
+        self.judging.say([key], verdict)
+        place = self.place
+        if walk_candidates and verdict != "bad_pair" and place is not None and place + 1 < len(self.candidates):
+            self.lift(place + 1)
+        else:
+            self.step(1)
+
+    def step(self, by: int) -> None:
+        """Go to the next or previous listed query."""
+        line = None if self.row is None else self.table.line(self.row)
+        row = self.table.source(0 if line is None else line + by)
+        if row is not None:
+            self.row_wanted.emit(row)
+
+    # -- pictures -----------------------------------------------------------------------------------------
+
+    def photo(self, longest: int) -> QPixmap | None:
+        """The chosen query's photo, None while it is read or when there is none."""
+        if self.result is None or self.row is None or not self.result.files[self.row]:
+            return None
+        return self.session.pictures.photo(Path(str(self.result.files[self.row])), longest)
+
+    def chip(self, row: int, side: int) -> QPixmap | None:
+        """A chip's picture: its file, or cut from the index's imagery."""
+        if self.result is None or row < 0:
+            return None
+        file = str(self.result.chips.files[row])
+        if file:
+            return self.session.pictures.photo(Path(file), side)
+        bounds = self.result.chips.bounds(row)
+        if bounds is None or not self.source:
+            return None
+        return self.session.pictures.chip(self.source, bounds, side)
+
+    def rows_with(self, keys: Iterable[int]) -> list[int]:
+        """Rows that are listed now, of some rows of the mining."""
+        return [row for row in keys if self.table.line(row) is not None]
+
+    def in_background(self, work: Callable[[], object], done: Callable[[], object]) -> None:
+        """Run something off the GUI thread."""
+        self.session.background.run(work, lambda _: done(), owner=self)

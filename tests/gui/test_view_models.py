@@ -1,0 +1,212 @@
+"""What the panels show, without Qt."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geolocator_gui.configs import IndexConfig, LocaliseConfig
+from geolocator_gui.events import EventWriter, Note, Outcome, Progress
+from geolocator_gui.gui import catalogue, drops, estimate, tray, wording
+from geolocator_gui.gui.map import heat
+from geolocator_gui.gui.run_rows import RunTail, find_runs
+from geolocator_gui.gui.tray import Tray
+from geolocator_gui.records import BoundingBox, Fused, Localisation, LonLat, Match, PhotoFacts
+from geolocator_gui.runs import RunFolder
+from geolocator_gui.workspace import Workspace
+
+
+def answer(file: str, score: float = 0.7) -> Localisation:
+    match = Match(1, 5, score, LonLat(13, 52), BoundingBox(12.9, 51.9, 13.1, 52.1), 90.0)
+    facts = PhotoFacts(200, 100, LonLat(13.01, 52), heading=214.2, horizontal_fov=67)
+    return Localisation(
+        file, facts, "perspective", (match,), Fused(match.position, 12), 0.2, True, "Found.", 700
+    )
+
+
+def test_the_window_loads_no_learning_stack() -> None:
+    code = (
+        "import sys, geolocator_gui.gui.app, geolocator_gui.gui.main_window\n"
+        "bad = {'torch', 'timm', 'faiss', 'openvino', 'folium', 'rasterio', 'geopandas'} & set(sys.modules)\n"
+        "bad |= {name for name in sys.modules if name.startswith('geolocator_gui.ml')}\n"
+        "print(sorted(bad))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_view_models_load_no_qt() -> None:
+    names = [
+        "tray",
+        "catalogue",
+        "run_rows",
+        "drops",
+        "estimate",
+        "coordinates",
+        "wording",
+        "tokens",
+        "answers",
+    ]
+    names += ["map.handlers", "map.page", "map.messages", "map.heat", "map.imagery_pool"]
+    code = "".join(f"import geolocator_gui.gui.{name}\n" for name in names)
+    code += "import sys; print('PySide6' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_tray_keeps_order_through_removal_and_undo() -> None:
+    photos = Tray()
+    cards = photos.add([Path(f"/p/{n}.jpg") for n in range(6)])
+    assert photos.add([Path("/p/3.jpg")]) == []
+    removed = photos.remove([cards[1].key, cards[4].key])
+    assert [card.path.name for card in photos] == ["0.jpg", "2.jpg", "3.jpg", "5.jpg"]
+    photos.restore(removed)
+    assert [card.path.name for card in photos] == [f"{n}.jpg" for n in range(6)]
+    assert photos.row(cards[5].key) == 5
+
+
+def test_tray_survives_the_disk(tmp_path) -> None:
+    photos = Tray()
+    first, second = photos.add([tmp_path / "a.jpg", tmp_path / "b.jpg"])
+    photos.change(first.key, state="located", answer=answer("a.jpg"), facts=answer("a").facts, mode="drone")
+    photos.change(second.key, state="locating")
+    tray.save(photos, tmp_path / "tray.json")
+    rows = tray.load(tmp_path / "tray.json")
+    assert rows[0]["answer"] == answer("a.jpg")
+    assert rows[0]["mode"] == "drone"
+    assert rows[1]["state"] == "new"
+
+
+def test_a_card_says_what_it_is() -> None:
+    photos = Tray()
+    key = photos.add([Path("x.jpg")])[0].key
+    assert photos.change(key, state="queued").line() == "queued"
+    located = photos.change(key, state="located", answer=answer("x.jpg"), facts=answer("x").facts)
+    assert located.line() == "photo 67° · heading 214°"
+    assert photos.change(key, heading=10.0).line() == "photo 67° · heading 10°"
+    assert photos.change(key, state="failed", error="the file ends early").line() == "the file ends early"
+    options = photos.change(key, mode="drone", fov=90.0).options(LocaliseConfig(top=7))
+    assert (options.mode, options.heading, options.fov, options.top) == ("drone", 10.0, 90.0, 7)
+
+
+def test_words_for_numbers() -> None:
+    assert wording.counted(1024, "chip") == "1\u2009024 chips"
+    assert wording.counted(1, "chip") == "1 chip"
+    assert [wording.metres(m) for m in (None, 12.4, 1240, 87_400)] == ["–", "12 m", "1.24 km", "87 km"]
+    assert [wording.duration(s) for s in (0.2, 8, 200, 7800)] == ["under 1 s", "8 s", "3 min", "2 h 10 min"]
+    assert wording.score(-0.1234) == "−0.123"
+    assert wording.heading(-146) == "214° SW"
+    assert wording.one_line("a\nb\x1b[31m") == "a b [31m"
+
+
+def run_with(tmp_path: Path, *events: object) -> RunFolder:
+    run = RunFolder(tmp_path / "indexes" / "centre")
+    run.write_config("index", IndexConfig(imagery=("x.mbtiles",)))
+    writer = EventWriter(run.events_path)
+    for event in events:
+        writer.write(event)
+    writer.close()
+    return run
+
+
+def test_a_run_is_followed_and_its_end_told(tmp_path) -> None:
+    run = run_with(tmp_path, Outcome("running"), Progress("Embedding chips", 420, 1000, "chips", 180))
+    tail = RunTail(run)
+    with run.lock():
+        row = tail.read()
+        assert row.state == "running"
+        assert row.short() == "indexing centre 42 % · 3 min left"
+        assert "420 of 1\u2009000 chips" in row.line()
+        run.request_stop()
+        assert tail.read().stopping
+    killed = tail.read()
+    assert killed.state == "interrupted"
+    assert killed.can_continue
+    writer = EventWriter(run.events_path)
+    writer.write(Note("3 chips were blank.", "warning"))
+    writer.write(Outcome("failed", "disk full", "Make room."))
+    writer.close()
+    row = tail.read()
+    assert (row.state, row.line(), row.hint, row.warnings) == (
+        "failed",
+        "disk full",
+        "Make room.",
+        ("3 chips were blank.",),
+    )
+
+
+def test_runs_are_found_again(tmp_path) -> None:
+    workspace = Workspace.create(tmp_path / "w")
+    run_with(workspace.root, Outcome("running"), Outcome("stopped"))
+    assert [RunTail(run).read().state for run in find_runs(workspace)] == ["stopped"]
+    rows = catalogue.list_indexes(workspace, [])
+    assert [(row.name, row.state) for row in rows] == [("centre", "stopped")]
+
+
+def test_a_drop_is_sorted(tmp_path, shared_dir) -> None:
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "a.JPG").write_bytes(b"x")
+    (folder / "notes.txt").write_bytes(b"x")
+    (folder / ".hidden.jpg").write_bytes(b"x")
+    (tmp_path / "area.geojson").write_text("{}")
+    (tmp_path / "w.pth").write_bytes(b"x")
+    tiles = tmp_path / "tiles" / "14" / "9135"
+    tiles.mkdir(parents=True)
+    Workspace.create(tmp_path / "work")
+    found = drops.sort_out(
+        [
+            folder,
+            tmp_path / "area.geojson",
+            tmp_path / "w.pth",
+            tmp_path / "tiles",
+            tmp_path / "work",
+            folder / "notes.txt",
+            shared_dir / "real" / "colorado_15cm_utm13.tif",
+        ]
+    )
+    assert found.photos == (folder / "a.JPG",)
+    assert found.areas == (tmp_path / "area.geojson",)
+    assert found.weights == (tmp_path / "w.pth",)
+    assert found.workspaces == (tmp_path / "work",)
+    assert found.unknown == (folder / "notes.txt",)
+    assert found.imagery == (tmp_path / "tiles", shared_dir / "real" / "colorado_15cm_utm13.tif")
+
+
+def test_heat_shows_the_best_place_and_hides_the_median() -> None:
+    lon, lat = (part.ravel() for part in np.meshgrid(np.linspace(13, 13.1, 60), np.linspace(52, 52.06, 60)))
+    scores = np.zeros(lon.size, np.float32)
+    best = 60 * 45 + 10  # in the north-west
+    scores[best] = 1
+    where = heat.plan(lon, lat)
+    image = heat.raster(where, scores)
+    row, column = np.unravel_index(np.nanargmax(image), image.shape)
+    west, south, east, north = where.bounds
+    assert west + (column + 0.5) / where.width * (east - west) == pytest.approx(lon[best], abs=0.003)
+    assert north - (row + 0.5) / where.height * (north - south) == pytest.approx(lat[best], abs=0.003)
+    rgba = heat.colours(image)
+    assert rgba[row, column, 3] > 200
+    assert (rgba[..., 3] == 0).mean() > 0.95
+
+
+def test_a_million_chips_are_drawn_quickly() -> None:
+    rng = np.random.default_rng(0)
+    lon, lat = (
+        part.ravel() for part in np.meshgrid(np.linspace(13, 13.5, 1000), np.linspace(52, 52.3, 1000))
+    )
+    where = heat.plan(lon, lat)
+    start = time.perf_counter()
+    body = heat.png(heat.colours(heat.raster(where, rng.random(lon.size, np.float32))))
+    assert time.perf_counter() - start < 2  # 0.15 s on an idle machine
+    assert body.startswith(b"\x89PNG")
+
+
+def test_rates_are_remembered(tmp_path) -> None:
+    file = tmp_path / "rates.json"
+    assert estimate.known_rate("demo-town", file) is None
+    estimate.remember_rate("demo-town", 41.5, file)
+    estimate.remember_rate("other", 2, file)
+    assert estimate.known_rate("demo-town", file) == 41.5
