@@ -124,7 +124,11 @@ def _page(
         default_css: tuple[()] = ()  # type: ignore[assignment]
 
     class Inlay(MacroElement):
-        """Text put into the page as it is: folium would read an `Element`'s own text as a template."""
+        """Text put into the page as it is.
+
+        folium renders what a macro returns as a template once more, so a file name could be code of Jinja:
+        the text is marked raw, and no data can hold the mark's end (see `_json`).
+        """
 
         _template = Template(
             "{% macro header(this, kwargs) %}{{ this.head }}{% endmacro %}"
@@ -134,7 +138,9 @@ def _page(
 
         def __init__(self, head: str, body: str, code: str) -> None:
             super().__init__()
-            self.head, self.body, self.code = head, body, code
+            self.head, self.body, self.code = (
+                f"{{% raw %}}{text}{{% endraw %}}" for text in (head, body, code)
+            )
 
     page = OfflineMap(tiles=None, zoom_control=True, control_scale=True, prefer_canvas=True)
     data = {
@@ -146,7 +152,8 @@ def _page(
     leaflet = resources_dir() / "leaflet"
     style = (leaflet / "leaflet.css").read_text("utf-8") + _STYLE
     script = (leaflet / "leaflet.js").read_text("utf-8").replace("</script", "<\\/script")
-    head = f"<title>{escape(title)}</title><style>{style}</style><script>{script}</script>"
+    heading = escape(title).replace("{", "&#123;")
+    head = f"<title>{heading}</title><style>{style}</style><script>{script}</script>"
     code = _SCRIPT % {"data": _json(data), "map": page.get_name()}
     Inlay(head, _LEGEND, code).add_to(page)
     return str(page.get_root().render())
@@ -174,5 +181,5 @@ def _photo(item: Localisation) -> dict[str, Any]:
 
 
 def _json(data: Any) -> str:
-    """JSON that can stand inside a script element."""
-    return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    """JSON that can stand inside a script element and a raw block of Jinja."""
+    return json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("{%", "\\u007b%")

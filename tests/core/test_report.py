@@ -25,10 +25,10 @@ def answers():
             "panorama",
             (match,),
             Fused(LonLat(24.9, 60.2), 12.0),
-            0.1,
-            True,
-            "Here & <there>.",
-            71.4,
+            margin=0.1,
+            stands_out=True,
+            sentence="Here & <there>.",
+            error_m=71.4,
         ),
         Localisation("bad.jpg", None, error="the file is empty"),
     ]
@@ -90,3 +90,59 @@ def test_every_format_is_written_whole(answers, tmp_path, suffix):
 def test_an_unknown_ending_is_refused_with_the_known_ones(answers, tmp_path):
     with pytest.raises(InputError, match=r"\.geojson"):
         write_table(tmp_path / "out.doc", answers)
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A real photo under a name that is markup, answered in the demo town."""
+    import shutil
+
+    from geolocator_gui.paths import demo_dir
+
+    photo = tmp_path / "<img src=x onerror=alert(1)>{{7*7}}{% endraw %}{{8*8}}.jpg"
+    shutil.copyfile(demo_dir() / "photos" / "panorama_01.jpg", photo)
+    match = Match(1, 17, 0.71, LonLat(20.7501, 60.1702), BoundingBox(20.7494, 60.1698, 20.7508, 60.1706))
+    facts = PhotoFacts(1536, 768, position=LonLat(20.7505, 60.1702), heading=90.0)
+    answer = Localisation(str(photo), facts, "panorama", (match,), Fused(match.position, 12.0), error_m=22.0)
+    return answer, str(demo_dir() / "town.mbtiles"), BoundingBox(20.741, 60.166, 20.759, 60.174)
+
+
+def test_the_result_map_needs_nothing_from_outside_and_runs_no_file_name(shown, tmp_path):
+    from geolocator_gui.report.result_map import write_result_map
+
+    answer, imagery, bounds = shown
+    html, png = tmp_path / "map.html", tmp_path / "map.png"
+    write_result_map(
+        html, png, [answer], imagery=imagery, bounds=bounds, attribution="<b>me</b>", title="<i>town</i>"
+    )
+    page = html.read_text("utf-8")
+    assert "<img src=x" not in page
+    assert "<b>me" not in page
+    assert "{{7*7}}" in page
+    assert "{{8*8}}.jpg" in page
+    import re
+
+    assert not re.search(r'(?:src|href)\s*=\s*"?(?:https?:)?//', page)
+    from PIL import Image
+
+    with Image.open(png) as picture:
+        assert max(picture.size) == 1600
+
+
+def test_the_evidence_page_can_be_checked_and_runs_nothing(shown):
+    import hashlib
+    from pathlib import Path
+
+    from geolocator_gui.report.evidence import EvidenceContext, evidence_html
+
+    answer, imagery, bounds = shown
+    context = EvidenceContext(
+        imagery, bounds, "town", 976, "demo-town", "ab" * 32, "© <me>", "2026-11-22T10:00Z"
+    )
+    page = evidence_html(answer, context)
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    assert hashlib.sha256(Path(answer.file).read_bytes()).hexdigest() in page
+    assert "ab" * 32 in page
+    assert "&lt;me&gt;" in page
+    assert "22 m" in page
