@@ -53,6 +53,10 @@ class Background(QObject):
             failure: Called with the error; without it the error goes to `failed`.
             owner: When this object is deleted meanwhile, nothing is called.
         """
+        if not self._open:  # the window is closing; nobody waits for an answer any more
+            dropped: Future[T] = Future()
+            dropped.cancel()
+            return dropped
         future = self._pool.submit(work)
 
         def finished(done: Future[T]) -> None:

@@ -147,11 +147,8 @@ class Jobs(QObject):
             self.changed.emit()
         for thing, row in rows.items():
             old = before.get(thing)
-            if (
-                old is not None
-                and old.state in ("running", "waiting")
-                and row.state not in ("running", "waiting")
-            ):
+            # A quick run may go from "interrupted" to "finished" between two looks.
+            if old is not None and old.state != row.state and row.state not in ("running", "waiting"):
                 self.ended.emit(row)
 
     def _on_unread(self, error: Exception) -> None:
