@@ -47,7 +47,7 @@ def _cpu() -> dict[str, Any]:
     features = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon") if cpu_has((name,))]
     return {
         "device": "cpu",
-        "name": _cpu_name(),
+        "name": cpu_name(),
         "cores": usable_cores(),
         "memory_bytes": _memory(),
         "features": features,
@@ -88,7 +88,8 @@ def _gpus() -> list[dict[str, Any]]:
     return found
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's name as it gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
