@@ -19,7 +19,7 @@ from geolocator_gui.ml.index.manifest import (
     SegmentRecord,
     write_manifest,
 )
-from geolocator_gui.ml.index.search import build_search
+from geolocator_gui.ml.index.quick import build_search
 from geolocator_gui.ml.index.segments import journal_path, segment_name
 from geolocator_gui.ml.index.table import write_chips
 

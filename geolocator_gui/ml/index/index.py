@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import IndexFolderError
 from geolocator_gui.ml.bundle import Bundle
-from geolocator_gui.ml.index.manifest import Manifest, read_manifest
+from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest, read_manifest
 from geolocator_gui.ml.index.plan import check_fingerprint
+from geolocator_gui.ml.index.quick import QuickSearch, wants_structure
 from geolocator_gui.ml.index.search import exact_scores, exact_search
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
-from geolocator_gui.ml.index.table import ChipTable, read_chips
+from geolocator_gui.ml.index.table import ChipTable, derived_path, read_chips
 from geolocator_gui.records import BoundingBox, LonLat
 
 
@@ -110,7 +111,19 @@ class Index:
         Returns:
             Scores float32 (Q, K) and rows int64 (Q, K), K = min(k, chips that may be found).
         """
-        return exact_search(self.vectors, self._checked(queries), k, mask)
+        queries = self._checked(queries)
+        if self._quick is not None:
+            return self._quick.search(queries, k, mask)
+        return exact_search(self.vectors, queries, k, mask)
+
+    @cached_property
+    def _quick(self) -> QuickSearch | None:
+        """The search structure; None where the index is small, or while it is being extended."""
+        if SEARCH_FILE not in self.manifest.files or not wants_structure(self.count):
+            return None
+        if self.manifest.state == "extending":
+            return None  # the file may already hold chips that do not count yet
+        return QuickSearch(derived_path(self.folder, SEARCH_FILE), self.vectors)
 
     def all_scores(self, queries: Floats) -> Floats:
         """Cosines of every chip: (N,) for a query (D,), (Q, N) for (Q, D)."""

@@ -27,7 +27,7 @@ from geolocator_gui.ml.index.manifest import (
     write_manifest,
 )
 from geolocator_gui.ml.index.plan import bundle_of, find_sources
-from geolocator_gui.ml.index.search import build_search
+from geolocator_gui.ml.index.quick import build_search
 from geolocator_gui.ml.index.segments import (
     CELL,
     SEGMENT_BYTES,

@@ -1,30 +1,26 @@
-"""Finding the nearest chips: exact while the index is small."""
+"""Exact search: every chip is compared with every query, in blocks that fit the cache."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geolocator_gui.events import Steps
-from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
 
-_BLOCK = 16_384
-
-
-def build_search(folder: Path, manifest: Manifest, name: str = SEARCH_FILE) -> Steps[None]:
-    """Make the search structure where the size of the index asks for one."""
-    return
-    yield
+_BLOCK = 1024
+# Up to here (100 MB as float32) numpy is quick enough; beyond, torch turns float16 into float32 ten times
+# faster, which is worth importing it.
+_SMALL = 25_000_000
 
 
 def exact_scores(vectors: Vectors, queries: Floats) -> Floats:
     """Cosines of every query with every chip, float32 (Q, N)."""
     scores = np.empty((len(queries), len(vectors)), dtype=np.float32)
-    for start, block in vectors.blocks(_BLOCK):
-        scores[:, start : start + len(block)] = queries @ block.astype(np.float32).T
+    for start, block in _scored(vectors, queries, None):
+        scores[:, start : start + block.shape[1]] = block
     return scores
 
 
@@ -47,19 +43,26 @@ def exact_search(
     k = min(k, total)
     best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
     found = np.empty((len(queries), 0), dtype=np.int64)
-    for start in range(0, total, _BLOCK):
-        stop = min(start + _BLOCK, total)
-        block = vectors[start:stop] if rows is None else vectors.take(rows[start:stop])
+    held: list[tuple[Floats, Rows]] = []
+    waiting = 0
+    for start, scores in _scored(vectors, queries, rows):
+        stop = start + scores.shape[1]
         names = np.arange(start, stop) if rows is None else rows[start:stop]
-        scores = queries @ block.astype(np.float32).T
-        best = np.concatenate([best, scores], axis=1)
-        found = np.concatenate([found, np.broadcast_to(names, scores.shape)], axis=1)
-        best, found = _top(best, found, k)
+        held.append((scores.copy(), np.broadcast_to(names, scores.shape)))
+        waiting += scores.shape[1]
+        if waiting >= 16 * _BLOCK or stop == total:
+            best, found = top_of(
+                np.concatenate([best, *(part for part, _ in held)], axis=1),
+                np.concatenate([found, *(part for _, part in held)], axis=1),
+                k,
+            )
+            held, waiting = [], 0
     return best, found
 
 
-def _top(scores: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
-    if scores.shape[1] > k:
+def top_of(scores: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
+    """The `k` best of each row of scores, best first; of equal scores the lower row first."""
+    if scores.shape[1] > k > 0:
         # Ties at the border must fall the same way every time: keep all that equal the last one kept.
         border = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]
         widest = int((scores >= border).sum(axis=1).max())
@@ -68,3 +71,42 @@ def _top(scores: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
             scores, rows = np.take_along_axis(scores, part, 1), np.take_along_axis(rows, part, 1)
     order = np.lexsort((rows, -scores), axis=1)[:, :k]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def _scored(vectors: Vectors, queries: Floats, rows: Rows | None) -> Iterator[tuple[int, Floats]]:
+    """Position and scores (Q, n) of one block of chips after the other; the array is used again."""
+    total = len(vectors) if rows is None else len(rows)
+    if "torch" in sys.modules or total * vectors.dimension > _SMALL:
+        yield from _scored_by_torch(vectors, queries, rows)
+        return
+    buffer = np.empty((_BLOCK, vectors.dimension), dtype=np.float32)
+    for start, block in _blocks(vectors, rows):
+        np.copyto(buffer[: len(block)], block)
+        yield start, queries @ buffer[: len(block)].T
+
+
+def _scored_by_torch(vectors: Vectors, queries: Floats, rows: Rows | None) -> Iterator[tuple[int, Floats]]:
+    import warnings
+
+    import torch
+
+    wanted = torch.from_numpy(np.ascontiguousarray(queries)).T.contiguous()
+    buffer = torch.empty((_BLOCK, vectors.dimension))
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The memory map is read-only, and is only read.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        for start, block in _blocks(vectors, rows):
+            part = buffer[: len(block)]
+            part.copy_(torch.from_numpy(block))
+            product = (
+                torch.mv(part, wanted[:, 0])[:, None] if wanted.shape[1] == 1 else torch.mm(part, wanted)
+            )
+            yield start, product.T.numpy()
+
+
+def _blocks(vectors: Vectors, rows: Rows | None) -> Iterator[tuple[int, NDArray[np.float16]]]:
+    if rows is None:
+        yield from vectors.blocks(_BLOCK)
+        return
+    for start in range(0, len(rows), _BLOCK):
+        yield start, vectors.take(rows[start : start + _BLOCK])
