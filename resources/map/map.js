@@ -14,11 +14,13 @@
     remove: "M3.5 5h11M7 5V3h4v2M5 5l.7 10h6.6L13 5",
     fit: "M3 6.5V3h3.5M11.5 3H15v3.5M15 11.5V15h-3.5M6.5 15H3v-3.5",
   };
+  const LEGEND = [["guess", "dot"], ["fused", "fused"], ["own", "ring"], ["heat", "ramp"], ["query", "ring"],
+    ["margin", "ramp margin"], ["weak", "ramp margin"]];
   const SHAPES = {rectangle: "Rectangle", polygon: "Polygon", circle: "Circle"};
   let map, bridge = null, words = {}, css = {}, motion = true;
-  let imagery = null, heat = null, coverage = null, prior = null, drawer = null, editing = false;
+  let imagery = null, heat = null, coverage = null, weak = null, prior = null, drawer = null, editing = false;
   let pins = new Map(), outlines = new Map(), lit = null, areaBounds = null, imageryBounds = null;
-  let area, marks, buttons = {}, legend, hint;
+  let area, marks, confusions, impostors = new Map(), litImpostor = null, buttons = {}, legend, hint;
 
   const say = (kind, fields) => bridge && bridge.send(JSON.stringify({kind, ...fields}));
   const box = (b) => L.latLngBounds([b[1], b[0]], [b[3], b[2]]);
@@ -33,6 +35,7 @@
     map.getPane("heat").style.pointerEvents = map.getPane("coverage").style.pointerEvents = "none";
     area = L.featureGroup().addTo(map);
     marks = L.layerGroup().addTo(map);
+    confusions = L.layerGroup().addTo(map);
     map.doubleClickZoom.enable();
     addTools();
     addLegend();
@@ -104,6 +107,9 @@
     highlight(m) { highlight(m.rank); },
     heat(m) { heat = overlay(heat, m, "heat"); legend.heat.hidden = !m.url; updateLegend(); },
     coverage(m) { coverage = overlay(coverage, m, "coverage"); },
+    weak(m) { weak = overlay(weak, m, "heat"); legend.weak.hidden = !m.url; updateLegend(); },
+    confusions(m) { showConfusions(m); },
+    lift(m) { liftImpostor(m.place); },
     prior(m) {
       if (prior) prior.remove();
       prior = m.radius_m ? L.circle([m.lat, m.lon], {radius: m.radius_m, color: accent(), weight: 2,
@@ -170,6 +176,54 @@
       pins.get(lit).classList.add("on");
       outlines.get(lit).setStyle({weight: 3, fill: true, fillOpacity: 0.08}).bringToFront();
     }
+  }
+
+  // -- confusions: a photo, its own chip, and the impostors joined to it by lines, coloured by margin ---------
+  function showConfusions(m) {
+    confusions.clearLayers(); impostors = new Map(); litImpostor = null;
+    const from = m.query || m.own_place;
+    if (m.own) L.rectangle(box(m.own), {color: "#14181d", weight: 4, opacity: .55, fill: false, interactive: false}).addTo(confusions);
+    if (m.own) L.rectangle(box(m.own), {color: "#fff", weight: 2, fill: false, interactive: false}).addTo(confusions);
+    for (const item of [...m.items].reverse()) {
+      const ends = from ? [[from.lat, from.lon], [item.lat, item.lon]] : [];
+      const shade = L.polyline(ends, {color: "#14181d", weight: 4.5, opacity: .5, interactive: false}).addTo(confusions);
+      const line = L.polyline(ends, {color: item.colour, weight: 2.5, opacity: 1}).addTo(confusions);
+      const outline = L.rectangle(box(item.bounds), {color: item.colour, weight: 2, opacity: 0, fill: false, interactive: false}).addTo(confusions);
+      const face = make("div", item.numbered ? "impostor" : "impostor small");
+      if (item.numbered) face.textContent = String(item.rank);
+      face.style.background = item.colour;
+      face.style.color = item.ink;
+      face.dataset.place = String(item.place);
+      const side = item.numbered ? 22 : 10;
+      const pin = L.marker([item.lat, item.lon], {icon: L.divIcon({html: face, className: "", iconSize: [side, side]}),
+        zIndexOffset: 1000 - item.place, keyboard: false}).addTo(confusions);
+      for (const target of [pin, line]) {
+        target.on("mouseover", () => say("impostor_hover", {place: item.place}));
+        target.on("mouseout", () => say("impostor_hover", {place: null}));
+        target.on("click", () => say("impostor", {place: item.place}));
+      }
+      impostors.set(item.place, {face, line, shade, outline, pin});
+    }
+    if (m.query) {
+      L.marker([m.query.lat, m.query.lon], {interactive: false, keyboard: false, zIndexOffset: 1500,
+        icon: L.divIcon({className: "", html: make("div", "truth"), iconSize: [18, 18]})}).addTo(confusions);
+    }
+    legend.query.hidden = !m.query;
+    legend.margin.hidden = m.items.length === 0;
+    updateLegend();
+  }
+  function liftImpostor(place) {
+    const set = (one, on) => {
+      if (!one) return;
+      one.face.classList.toggle("on", on);
+      one.line.setStyle({weight: on ? 4 : 2.5});
+      one.shade.setStyle({weight: on ? 7 : 4.5});
+      one.outline.setStyle({opacity: on ? 1 : 0, weight: 3});
+      one.pin.setZIndexOffset(on ? 1400 : 1000 - Number(one.face.dataset.place));
+    };
+    set(impostors.get(litImpostor), false);
+    litImpostor = impostors.has(place) ? place : null;
+    set(impostors.get(litImpostor), true);
   }
 
   // -- drawing ---------------------------------------------------------------------------------------------
@@ -264,14 +318,14 @@
       button.title = words[name] || name;
       button.setAttribute("aria-label", button.title);
     }
-    for (const name of ["guess", "fused", "own", "heat"]) legend[name].lastChild.textContent = words[name] || "";
+    for (const name of LEGEND.map(([name]) => name)) legend[name].lastChild.textContent = words[name] || "";
   }
   function addLegend() {
     const control = L.control({position: "bottomright"});
     control.onAdd = () => {
       const root = make("div", "legend");
       legend = {root};
-      for (const [name, sign] of [["guess", "dot"], ["fused", "fused"], ["own", "ring"], ["heat", "ramp"]]) {
+      for (const [name, sign] of LEGEND) {
         const item = legend[name] = make("span", "", root);
         make("i", sign, item); make("b", "", item).style.fontWeight = "400";
         item.hidden = true;
@@ -283,7 +337,7 @@
     control.addTo(map);
   }
   function updateLegend() {
-    const items = [legend.guess, legend.fused, legend.own, legend.heat];
+    const items = LEGEND.map(([name]) => legend[name]);
     legend.attribution.hidden = !legend.attribution.textContent;
     legend.attribution.title = legend.attribution.textContent;
     legend.root.hidden = legend.attribution.hidden && items.every((i) => i.hidden);

@@ -37,6 +37,7 @@ class MapController(QObject):
         self._shown_answer: tuple[int, int] | None = None
         self._plans: dict[Path, HeatPlan] = {}
         self._heat_on = True
+        self._held = False
         self._picture = 0
         self._coverage_at = 0.0
         self._bounds: BoundingBox | None = None
@@ -97,6 +98,17 @@ class MapController(QObject):
         self._shown_answer = None
         self._on_selection()
 
+    def hold_matches(self, held: bool) -> None:
+        """Take the matches off the map while another page shows its own things on it, or bring them back."""
+        if held == self._held:
+            return
+        self._held, self._shown_answer = held, None
+        if held:
+            self._view.send(messages.SetMatches())
+            self._view.send(messages.SetOverlay("heat"))
+        else:
+            self._on_selection()
+
     def set_prior(self, circle: tuple[float, float, float] | None) -> None:
         """Show the circle that the search is limited to."""
         self._view.send(messages.SetPrior(*circle) if circle is not None else messages.SetPrior())
@@ -133,6 +145,8 @@ class MapController(QObject):
         self._view.send(messages.SetArea(None if area is None else geometry_of(area)))
 
     def _on_selection(self) -> None:
+        if self._held:
+            return
         card = self._session.card
         answer = card.answer if card is not None else None
         shown = None if card is None or answer is None else (card.key, id(answer))
@@ -188,7 +202,7 @@ class MapController(QObject):
         def success(made: tuple[str, BoundingBox, HeatPlan]) -> None:
             url, bounds, plan = made
             self._plans = {folder: plan}
-            if self._session.selected == key and self._heat_on:
+            if self._session.selected == key and self._heat_on and not self._held:
                 self._view.send(messages.SetOverlay("heat", url, bounds))
 
         self._session.background.run(work, success, lambda error: None, owner=self)
@@ -285,6 +299,9 @@ class MapController(QObject):
             "fused": self.tr("best guess"),
             "own": self.tr("EXIF position"),
             "heat": self.tr("score"),
+            "query": self.tr("where the photo was taken"),
+            "margin": self.tr("outranks … well below the own chip"),
+            "weak": self.tr("median margin: weak … strong"),
             "hint_rectangle": self.tr("Press and drag to draw a rectangle"),
             "hint_polygon": self.tr("Click corner by corner; click the first one to close"),
             "hint_circle": self.tr("Press in the middle and drag outwards"),

@@ -125,9 +125,53 @@ class Highlight:
 class SetOverlay:
     """A picture over the imagery; an empty `url` takes it away."""
 
-    kind: Literal["heat", "coverage"]
+    kind: Literal["heat", "coverage", "weak"]
     url: str = ""
     bounds: BoundingBox | None = None
+
+
+@dataclass(frozen=True)
+class Impostor:
+    """A chip that the model confuses with the right one.
+
+    Attributes:
+        place: Position in the gallery, its name in messages.
+        rank: Shown on the pin if it is `numbered`.
+        lon: Degrees.
+        lat: Degrees.
+        bounds: Outline.
+        colour: Of line and pin, by margin, `#rrggbb`.
+        ink: Of the number on it.
+        numbered: Whether the pin is large.
+    """
+
+    place: int
+    rank: int
+    lon: float
+    lat: float
+    bounds: BoundingBox
+    colour: str
+    ink: str
+    numbered: bool
+
+
+@dataclass(frozen=True)
+class SetConfusions:
+    """A photo, its own chip and its impostors, joined by lines; empty takes them away."""
+
+    query: Mapping[str, float] | None = None
+    own: BoundingBox | None = None
+    own_place: Mapping[str, float] | None = None
+    items: tuple[Impostor, ...] = ()
+    kind: str = "confusions"
+
+
+@dataclass(frozen=True)
+class LiftImpostor:
+    """Lift one impostor; None lifts none."""
+
+    place: int | None
+    kind: str = "lift"
 
 
 @dataclass(frozen=True)
@@ -153,6 +197,8 @@ ToPage = (
     | Highlight
     | SetOverlay
     | SetPrior
+    | SetConfusions
+    | LiftImpostor
 )
 
 
@@ -206,6 +252,20 @@ class MatchChosen:
 
 
 @dataclass(frozen=True)
+class ImpostorPointed:
+    """The pointer is over an impostor or its line, or over none."""
+
+    place: int | None
+
+
+@dataclass(frozen=True)
+class ImpostorChosen:
+    """An impostor or its line was clicked."""
+
+    place: int
+
+
+@dataclass(frozen=True)
 class MenuWanted:
     """The right button was pressed at a position; x and y in page pixels."""
 
@@ -230,7 +290,17 @@ class Pointer:
 
 
 FromPage = (
-    Ready | Drawn | CircleDrawn | AreaDeleted | MatchPointed | MatchChosen | MenuWanted | Moved | Pointer
+    Ready
+    | Drawn
+    | CircleDrawn
+    | AreaDeleted
+    | MatchPointed
+    | MatchChosen
+    | ImpostorPointed
+    | ImpostorChosen
+    | MenuWanted
+    | Moved
+    | Pointer
 )
 
 
@@ -269,6 +339,10 @@ def read(line: str) -> FromPage | None:
                 return MatchPointed(None if values["rank"] is None else int(values["rank"]))
             case "choose" | "zoom" as kind:
                 return MatchChosen(int(values["rank"]), kind == "zoom")
+            case "impostor_hover":
+                return ImpostorPointed(None if values["place"] is None else int(values["place"]))
+            case "impostor":
+                return ImpostorChosen(int(values["place"]))
             case "context":
                 return MenuWanted(fields.position(), int(fields.number("x")), int(fields.number("y")))
             case "moved":

@@ -1,8 +1,7 @@
-"""What is looked at: the open mining, the chosen query, the chosen candidate; table, gallery and map follow."""
+"""What is looked at: mining, query and candidate; table, gallery, map and plots are views of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,9 +228,9 @@ class Inspector(QObject):
             )
             return
         self.judging.say([key], verdict)
-        place = self.place
-        if walk_candidates and verdict != "bad_pair" and place is not None and place + 1 < len(self.candidates):
-            self.lift(place + 1)
+        place = len(self.candidates) if self.place is None or verdict == "bad_pair" else self.place + 1
+        if walk_candidates and place < len(self.candidates):
+            self.lift(place)
         else:
             self.step(1)
 
@@ -261,11 +260,3 @@ class Inspector(QObject):
         if bounds is None or not self.source:
             return None
         return self.session.pictures.chip(self.source, bounds, side)
-
-    def rows_with(self, keys: Iterable[int]) -> list[int]:
-        """Rows that are listed now, of some rows of the mining."""
-        return [row for row in keys if self.table.line(row) is not None]
-
-    def in_background(self, work: Callable[[], object], done: Callable[[], object]) -> None:
-        """Run something off the GUI thread."""
-        self.session.background.run(work, lambda _: done(), owner=self)
