@@ -59,7 +59,9 @@ def line(name: str, right: int, count: int, chance: float) -> str:
     return f"  {name:<34} {right / count:7.1%}  [{low:.1%}, {high:.1%}]  {right}/{count}  chance {chance:.2%}"
 
 
-def take(scene: Scene, xy: NDArray[np.float64], panorama: bool, rng: np.random.Generator) -> tuple[Shot, Images]:
+def take(
+    scene: Scene, xy: NDArray[np.float64], panorama: bool, rng: np.random.Generator
+) -> tuple[Shot, Images]:
     """A photo at a position with a random heading, height of eye and light."""
     height, width = PANORAMA if panorama else PHOTO
     shot = Shot(
@@ -166,7 +168,9 @@ def cross_area(encoder: Encoder, count: int) -> dict[str, float]:
 
 def main() -> None:
     """Parse the command line and print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="demo-town", help="bundle (default demo-town)")
     parser.add_argument("--positions", type=int, default=600, help="of (a) (default 600)")
     parser.add_argument("--chips", type=int, default=1000, help="of (b) (default 1000)")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the paragraphs of the card are kept whole
 """Write the trained demo model into a bundle: `python -m tools.publish_demo --run DIR [--figures FILE]`.
 
 Without figures the card says that none were measured; `python -m benchmarks.demo_model --json FILE` makes them,
@@ -12,12 +13,10 @@ from pathlib import Path
 
 import torch
 
-from geolocator_gui.configs import ModelConfig
 from geolocator_gui.ml.bundle import write_bundle
-from geolocator_gui.ml.train import IMAGENET_MEAN, IMAGENET_STD
-from geolocator_gui.ml.train_config import TownPairsConfig, TrainConfig
 from geolocator_gui.paths import models_dir
-from tools.train_demo import ARCHITECTURE
+from geolocator_gui.training import TownPairsConfig, TrainConfig
+from tools.train_demo import ARCHITECTURE, demo_config
 
 ROWS = {
     "a_panorama_recall_at_1": "(a) shipped town, panoramas, R@1",
@@ -121,26 +120,11 @@ def main() -> None:
         for key, value in weights.items()
         if key.startswith("backbone.")
     }
-    config = ModelConfig(
-        name="demo-town",
-        title="Demo town",
-        architecture=ARCHITECTURE,
-        embedding_size=320,
-        satellite_size=town.chip_px,
-        ground_size=town.panorama_px,
-        ground_view="panorama",
-        ground_band_deg=360.0 * town.panorama_px[0] / town.panorama_px[1],
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        side_m=town.side_m,
-        side_m_origin="published",
-        satellite_source_px=town.chip_px,
-        recommended_overlap=0.625,
-        source="trained by this project on generated towns (tools/train_demo.py)",
-        licence="Apache-2.0",
-        trained_on=f"{town.towns} generated towns",
-        scores={title: round(100 * figures[key], 1) for key, title in ROWS.items() if key in figures},
-        logit_scale=float(weights["logit_scale"]),
+    config = demo_config(town).model_copy(
+        update={
+            "scores": {title: round(100 * figures[key], 1) for key, title in ROWS.items() if key in figures},
+            "logit_scale": float(weights["logit_scale"]),
+        }
     )
     text = card(train, town, int(content["step"]), float(content["seconds"]), figures, arguments.notes)
     bundle = write_bundle(arguments.out, config, state, text)

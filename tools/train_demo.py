@@ -1,4 +1,4 @@
-"""Train the demo model on generated towns; the same command continues: `python -m tools.train_demo --out DIR`."""
+"""Train the demo model on generated towns: `python -m tools.train_demo --out DIR`; again, it continues."""
 
 from __future__ import annotations
 
@@ -8,48 +8,39 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
-import torch
-
+from geolocator_gui.configs import ModelConfig
 from geolocator_gui.events import Metric, Note
-from geolocator_gui.ml.model import SharedEncoder, create_encoder, to_input
-from geolocator_gui.ml.pairs_town import TownPairs, make_town, render_pairs
-from geolocator_gui.ml.sampling import spaced_positions
-from geolocator_gui.ml.train import IMAGENET_MEAN, IMAGENET_STD, train
-from geolocator_gui.ml.train_config import TownPairsConfig, TrainConfig
+from geolocator_gui.ml.model import create_encoder
+from geolocator_gui.ml.pairs_town import TownPairs
+from geolocator_gui.ml.train import train
+from geolocator_gui.ml.train_validation import TownValidation
+from geolocator_gui.training import TownPairsConfig, TrainConfig
 
 ARCHITECTURE = "convnext_atto"
-VALIDATION_SEEDS = (900, 901, 902, 903)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Validation:
-    """Cross-area recall on a few hundred pairs of towns that training does not see."""
-
-    def __init__(self, town: TownPairsConfig, per_town: int = 150) -> None:
-        rng = np.random.default_rng(5)
-        ground, satellite = [], []
-        for seed in VALIDATION_SEEDS:
-            made = make_town(seed, town.size_m, None)
-            positions = spaced_positions(made.positions, per_town, 16.0, rng)
-            pairs = render_pairs(made.scene, positions, rng, town, headings=np.zeros(per_town), offset_m=10.0)
-            ground.append(pairs.ground)
-            satellite.append(pairs.satellite)
-        self.ground, self.satellite = np.concatenate(ground), np.concatenate(satellite)
-
-    @torch.inference_mode()
-    def __call__(self, model: SharedEncoder) -> dict[str, float]:
-        """Recalls of panoramas among all validation chips."""
-        vectors = []
-        for images in (self.ground, self.satellite):
-            parts = []
-            for start in range(0, len(images), 100):
-                batch = to_input(torch.from_numpy(images[start : start + 100]), IMAGENET_MEAN, IMAGENET_STD)
-                with torch.autocast("cpu", dtype=torch.bfloat16):
-                    parts.append(model(batch).float())
-            vectors.append(torch.nn.functional.normalize(torch.cat(parts), dim=-1))
-        scores = vectors[0] @ vectors[1].T
-        rank = (scores > scores.diagonal()[:, None]).sum(1)
-        return {f"cross_recall_at_{k}": float((rank < k).float().mean()) for k in (1, 5)}
+def demo_config(town: TownPairsConfig) -> ModelConfig:
+    """The demo model's `model.json`, all but its weights and scores."""
+    return ModelConfig(
+        name="demo-town",
+        title="Demo town",
+        architecture=ARCHITECTURE,
+        embedding_size=320,
+        satellite_size=town.chip_px,
+        ground_size=town.panorama_px,
+        ground_view="panorama",
+        ground_band_deg=360.0 * town.panorama_px[0] / town.panorama_px[1],
+        mean=MEAN,
+        std=STD,
+        side_m=town.side_m,
+        side_m_origin="published",
+        satellite_source_px=town.chip_px,
+        recommended_overlap=0.625,
+        source="trained by this project on generated towns (tools/train_demo.py)",
+        licence="Apache-2.0",
+        trained_on=f"{town.towns} generated towns",
+    )
 
 
 def main() -> None:
@@ -81,9 +72,10 @@ def main() -> None:
         steps = train(
             config,
             create_encoder(ARCHITECTURE, config.temperature, config.seed),
+            demo_config(town),
             feed,
-            arguments.out / "checkpoints" / "last.pt",
-            evaluate=Validation(town),
+            arguments.out / "checkpoints",
+            evaluate=TownValidation(town, demo_config(town)),
         )
         for event in steps:
             if stop:

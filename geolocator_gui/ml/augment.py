@@ -12,31 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from geolocator_gui.configs import Config
 from geolocator_gui.ml.pairs import Pixels
 from geolocator_gui.ml.transforms import cut, resize
-
-
-class AugmentConfig(Config):
-    """Probabilities and strengths; the defaults are the published ones.
-
-    Attributes:
-        flip: Probability of mirroring both views.
-        jpeg: Probability of compressing a view with quality 90–100.
-        jitter: Probability of colour jitter.
-        jitter_strength: Of brightness, contrast, saturation and hue.
-        sharpness: Probability of blur or sharpening.
-        dropout: Probability of grid or coarse dropout.
-        rotate: Probability of turning both views by 90°, 180° or 270°.
-    """
-
-    flip: float = 0.5
-    jpeg: float = 0.5
-    jitter: float = 0.5
-    jitter_strength: float = 0.15
-    sharpness: float = 0.3
-    dropout: float = 0.3
-    rotate: float = 0.75
+from geolocator_gui.training import AugmentConfig
 
 
 @dataclass(frozen=True)
@@ -120,7 +98,7 @@ def jpeg(image: Pixels, quality: int) -> Pixels:
     data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[
         1
     ]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
 
 
 def jitter(image: Pixels, strength: float, rng: np.random.Generator) -> Pixels:

@@ -119,7 +119,9 @@ class FastDepthwise(nn.Conv2d):
             return super().forward(image)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else image.dtype
         assert self.bias is not None
-        result: Tensor = _Depthwise.apply(image.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
+        result: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+            image.to(dtype), self.weight.to(dtype), self.bias.to(dtype)
+        )
         return result
 
 

@@ -8,7 +8,7 @@ processes each embed their share of the batch and see the features of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, distributed
@@ -16,14 +16,14 @@ from torch import Tensor, distributed
 from geolocator_gui.ml.model import SharedEncoder
 
 Embed = Callable[[Tensor], Tensor]
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[[list[Tensor], Tensor], Tensor]
+"""Of the features of every view, all processes' rows, and the inverse temperature."""
 
 
 def batch_gradients(
     model: SharedEncoder,
     embed: Embed,
-    ground: Tensor,
-    satellite: Tensor,
+    views: Sequence[Tensor],
     loss_of: Loss,
     *,
     micro_batch: int | None = None,
@@ -34,18 +34,17 @@ def batch_gradients(
     Args:
         model: Its parameters get gradients.
         embed: `model`, perhaps compiled and under autocast.
-        ground: (B, 3, h, w), this process's share of the batch.
-        satellite: (B, 3, s, s), likewise.
-        loss_of: Of all ground features, all satellite features and the inverse temperature.
-        micro_batch: Pairs embedded at once with a graph; None for all, without caching.
+        views: (B, 3, h, w) each, this process's share of the batch; row i of all views belongs together.
+        loss_of: See `Loss`.
+        micro_batch: Images embedded at once with a graph; None for whole views, without caching.
         scale: Factor on the gradients (loss scaling in half precision).
 
     With several processes the parameters' gradients are those of the whole batch on every one of them.
     """
-    if micro_batch is None or micro_batch >= len(ground):
-        loss = _whole(model, embed, ground, satellite, loss_of, scale)
+    if micro_batch is None or micro_batch >= len(views[0]):
+        loss = _whole(model, embed, views, loss_of, scale)
     else:
-        loss = _cached(model, embed, ground, satellite, loss_of, micro_batch, scale)
+        loss = _cached(model, embed, views, loss_of, micro_batch, scale)
     if distributed.is_initialized():
         # The loss is the same everywhere, so is its gradient by the temperature; the backbone's are shares.
         for parameter in model.backbone.parameters():
@@ -55,10 +54,9 @@ def batch_gradients(
 
 
 def _whole(
-    model: SharedEncoder, embed: Embed, ground: Tensor, satellite: Tensor, loss_of: Loss, scale: float
+    model: SharedEncoder, embed: Embed, views: Sequence[Tensor], loss_of: Loss, scale: float
 ) -> Tensor:
-    query, reference = gather(embed(ground)), gather(embed(satellite))
-    loss = loss_of(query, reference, model.logit_scale.exp())
+    loss = loss_of([gather(embed(view)) for view in views], model.logit_scale.exp())
     (loss * scale).backward()  # type: ignore[no-untyped-call]
     return loss.detach()
 
@@ -66,31 +64,33 @@ def _whole(
 def _cached(
     model: SharedEncoder,
     embed: Embed,
-    ground: Tensor,
-    satellite: Tensor,
+    views: Sequence[Tensor],
     loss_of: Loss,
     micro_batch: int,
     scale: float,
 ) -> Tensor:
-    parts = [*ground.split(micro_batch), *satellite.split(micro_batch)]
-    states = []
-    features = []
+    states: list[_Random] = []
+    features: list[Tensor] = []
     with torch.no_grad():
-        for part in parts:
-            states.append(_Random(part.device))
-            features.append(embed(part).float())
-    count = len(ground.split(micro_batch))
-    query = torch.cat(features[:count]).requires_grad_()
-    reference = torch.cat(features[count:]).requires_grad_()
-    loss = loss_of(gather(query), gather(reference), model.logit_scale.exp())
+        for view in views:
+            parts = []
+            for part in torch.split(view, micro_batch):
+                states.append(_Random(part.device))
+                parts.append(embed(part).float())
+            features.append(torch.cat(parts))
+    for feature in features:
+        feature.requires_grad_()
+    loss = loss_of([gather(feature) for feature in features], model.logit_scale.exp())
     (loss * scale).backward()  # type: ignore[no-untyped-call]
-    assert query.grad is not None
-    assert reference.grad is not None
-    wanted = [*query.grad.split(micro_batch), *reference.grad.split(micro_batch)]
-    for part, state, gradient in zip(parts, states, wanted, strict=True):
-        with state:  # dropout must blank what it blanked before
-            again = embed(part)
-        again.backward(gradient.to(again.dtype))  # type: ignore[no-untyped-call]
+    remembered = iter(states)
+    for view, feature in zip(views, features, strict=True):
+        assert feature.grad is not None
+        for part, gradient in zip(
+            torch.split(view, micro_batch), torch.split(feature.grad, micro_batch), strict=True
+        ):
+            with next(remembered):  # dropout must blank what it blanked before
+                again = embed(part)
+            again.backward(gradient.to(again.dtype))  # type: ignore[no-untyped-call]
     return loss.detach()
 
 
@@ -139,5 +139,5 @@ def gather(rows: Tensor) -> Tensor:
     rows = rows.float()
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return rows
-    gathered: Tensor = _Gather.apply(rows)
+    gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered

@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
-from geolocator_gui.configs import Config, ModelConfig
+from geolocator_gui.configs import ModelConfig
 from geolocator_gui.errors import DataError
-from geolocator_gui.ml.augment import AugmentConfig, Target, augment_pair
-from geolocator_gui.ml.neighbours import neighbours_by_position, unit_sphere
-from geolocator_gui.ml.pairs import Batch, Pixels
-from geolocator_gui.ml.pairs_files import FilePairs
+from geolocator_gui.events import Note, Steps
+from geolocator_gui.ml.augment import Target, augment_pair
+from geolocator_gui.ml.datasets import TrainingSamples
+from geolocator_gui.ml.neighbours import neighbours_by_position, neighbours_by_similarity, unit_sphere
+from geolocator_gui.ml.pairs import Batch, EmbedImages, Pixels
 from geolocator_gui.ml.sampling import BatchPlan, plan_batches
 from geolocator_gui.ml.transforms import input_size
-from geolocator_gui.ml.view_training import ViewTrainingConfig, train_view
+from geolocator_gui.ml.view_training import train_view
+from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingConfig
 
 EARTH_M = 6_371_008.8
-
-
-class SamplingConfig(Config):
-    """Which pairs share a batch.
-
-    Attributes:
-        neighbours: "random", "position" (nearest on the ground), or "similarity" (position until the first
-            mining, then the most similar ones).
-        pool: Length of the neighbour lists.
-        nearest: Of a list, the nearest that are pulled in.
-        others: Drawn from the rest of the list.
-        mine_every: Epochs between two minings by similarity.
-        min_distance_m: Pairs nearer to each other than this are not each other's negatives; None for half a
-            chip side where the imagery overlaps (own pairs, VIGOR), else 0.
-    """
-
-    neighbours: str = Field(default="similarity", pattern="^(random|position|similarity)$")
-    pool: int = Field(default=128, ge=1, le=4096)
-    nearest: int = Field(default=32, ge=0)
-    others: int = Field(default=32, ge=0)
-    mine_every: int = Field(default=4, ge=1)
-    min_distance_m: float | None = Field(default=None, ge=0)
 
 
 @dataclass(frozen=True)
@@ -76,108 +56,142 @@ class FeedSettings:
 
 
 class FileFeed:
-    """A feed of file pairs: a batch depends on the settings, the step and the neighbour lists alone.
+    """A feed of pairs on disk, planned epoch by epoch.
 
     Attributes:
-        pairs: What it loads.
-        usable: Rows of the pairs (queries with a reference).
-        neighbours: int32 (N, pool) rows among the usable pairs, or None for random batches.
-        failed: Files that could not be read, each named once.
+        samples: What it loads.
+        neighbours: int32 (N, pool) rows of samples, or None for random batches.
+        failed: Images that could not be read, with the reason.
     """
 
-    def __init__(self, pairs: FilePairs, settings: FeedSettings) -> None:
-        self.pairs, self.settings = pairs, settings
-        reference = pairs.pair_reference
-        self.usable = np.flatnonzero(reference >= 0)
-        if len(np.unique(reference[self.usable])) < settings.batch_size:
+    def __init__(self, samples: TrainingSamples, settings: FeedSettings) -> None:
+        self.samples, self.settings = samples, settings
+        self._labels = np.unique(samples.label, return_inverse=True)[1].ravel()
+        different = int(self._labels.max()) + 1
+        if different < settings.batch_size:
             raise DataError(
-                f"there are {len(np.unique(reference[self.usable]))} satellite images, fewer than a batch of "
-                f"{settings.batch_size} needs",
-                path=pairs.root,
+                f"there are {different} satellite images, fewer than a batch of {settings.batch_size} needs",
+                path=samples.data.root,
                 hint="Choose a smaller batch, or add pairs.",
             )
-        self._reference = reference[self.usable]
         self.failed: dict[str, str] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="load")
-        self._plans: dict[int, BatchPlan] = {}
-        self._places = self._satellite_places()
+        self._plan: BatchPlan | None = None
+        self._epoch = self._first = 0
+        self._places = None if samples.lonlat is None else unit_sphere(samples.lonlat) * EARTH_M
         self.neighbours = self._position_neighbours()
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(N,) satellite row of each usable pair."""
-        return self._reference
 
     def close(self) -> None:
         """Stop the loading threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def use_neighbours(self, neighbours: NDArray[np.int32]) -> None:
-        """Plan the next epochs with these lists."""
-        with self._lock:
-            self.neighbours = neighbours
-            self._plans.clear()
+    def begin(self, step: int, embed: EmbedImages) -> Steps[int]:
+        """Plan the epoch that begins at a step, after mining neighbours by similarity if it is time."""
+        if self._plan is None or step >= self._first + len(self._plan.batches):
+            epoch = 0 if self._plan is None else self._epoch + 1
+            sampling = self.settings.sampling
+            if sampling.neighbours == "similarity" and epoch and epoch % sampling.mine_every == 0:
+                self.neighbours = yield from self._mine(embed)
+            self._epoch, self._first = epoch, step
+            self._plan = self._planned()
+            if self._plan.dropped:
+                yield Note(f"Epoch {epoch + 1}: {self._plan.dropped:,} pairs found no place in a batch.")
+        return self._first + len(self._plan.batches)
 
-    def epoch_steps(self) -> int:
-        """Batches of an epoch, nominally: plans may hold a few less, the next epoch begins that much earlier."""
-        return max(1, len(self.usable) // self.settings.batch_size)
+    def _planned(self) -> BatchPlan:
+        settings = self.settings
+        plan = plan_batches(
+            self._labels,
+            self.neighbours,
+            settings.batch_size,
+            np.random.default_rng([settings.seed, 11, self._epoch]),
+            nearest=settings.sampling.nearest,
+            others=settings.sampling.others,
+        )
+        if not len(plan.batches):
+            raise DataError(
+                "no batch can be made of these pairs",
+                path=self.samples.data.root,
+                hint="Choose a smaller batch.",
+            )
+        return plan
 
-    def epoch_of(self, step: int) -> tuple[int, int]:
-        """Epoch of a step and its place in it."""
-        return divmod(step, self.epoch_steps())
+    def _mine(self, embed: EmbedImages) -> Steps[NDArray[np.int32]]:
+        """The most similar satellite images of each ground image, as rows of samples."""
+        samples = self.samples
+        query = yield from embed(
+            self._readable(samples.load_ground, samples.ground_path), len(samples), "ground"
+        )
+        labels, first = np.unique(self._labels, return_index=True)
+        load = self._readable(samples.load_satellite, samples.satellite_path)
+        reference = yield from embed(lambda row: load(int(first[row])), len(labels), "satellite")
+        found = neighbours_by_similarity(
+            query, reference, k=self._list_length(), query_label=self._labels, reference_label=labels
+        )
+        return self.allowed(np.where(found >= 0, first[found], -1).astype(np.int32))
 
-    def plan(self, epoch: int) -> BatchPlan:
-        """The batches of an epoch."""
-        with self._lock:
-            if epoch not in self._plans:
-                settings = self.settings
-                self._plans = {key: value for key, value in self._plans.items() if key >= epoch - 1}
-                self._plans[epoch] = plan_batches(
-                    self._reference,
-                    self.neighbours,
-                    settings.batch_size,
-                    np.random.default_rng([settings.seed, 11, epoch]),
-                    nearest=settings.sampling.nearest,
-                    others=settings.sampling.others,
-                )
-            return self._plans[epoch]
+    def _readable(self, load: Callable[[int], Pixels], path: Callable[[int], str]) -> Callable[[int], Pixels]:
+        """A loader that gives grey for a damaged file and notes it, so that a run does not end on it."""
+
+        def loaded(row: int) -> Pixels:
+            try:
+                return load(row)
+            except DataError as error:
+                with self._lock:
+                    self.failed.setdefault(path(row), error.what)
+                return np.full((64, 64, 3), 128, dtype=np.uint8)
+
+        return loaded
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Epoch, its first step, and the neighbour lists."""
+        state = {"epoch": torch.tensor([self._epoch, self._first])}
+        if self.neighbours is not None:
+            state["neighbours"] = torch.from_numpy(self.neighbours)
+        return state
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on in the middle of an epoch."""
+        self._epoch, self._first = (int(value) for value in state["epoch"])
+        self.neighbours = state["neighbours"].numpy() if "neighbours" in state else None
+        self._plan = self._planned()
 
     def batch(self, step: int) -> Batch:
         """The pairs of a step; of several processes this one's share."""
         settings = self.settings
-        epoch, place = self.epoch_of(step)
-        batches = self.plan(epoch).batches
-        if not len(batches):
-            raise DataError(
-                "no batch can be made of these pairs", path=self.pairs.root, hint="Choose a smaller batch."
-            )
-        whole = batches[place % len(batches)]
+        assert self._plan is not None
+        whole = self._plan.batches[step - self._first]
         rows = whole[settings.rank :: settings.world]
-        images = list(self._pool.map(lambda row: self._load(int(row), step), rows))
+        first = list(self._pool.map(lambda row: self._load(int(row), step, 0), rows))
+        again = None
+        if settings.views.enabled and settings.views.inner_contrast:
+            again = list(self._pool.map(lambda row: self._load(int(row), step, 1), rows))
+        # Gathered from several processes the rows stand process by process.
+        order = np.concatenate([whole[rank :: settings.world] for rank in range(settings.world)])
         return Batch(
-            ground=np.stack([ground for ground, _ in images]),
-            satellite=np.stack([satellite for _, satellite in images]),
-            rows=whole,
-            ignore=self._too_near(whole),
+            ground=np.stack([ground for ground, _ in first]),
+            satellite=np.stack([satellite for _, satellite in first]),
+            rows=order,
+            ignore=self._too_near(order),
+            ground_again=None if again is None else np.stack([ground for ground, _ in again]),
+            satellite_again=None if again is None else np.stack([satellite for _, satellite in again]),
         )
 
-    def _load(self, row: int, step: int) -> tuple[Pixels, Pixels]:
-        """Both views of a pair, augmented; a file that cannot be read is replaced by grey and counted."""
-        settings, pairs = self.settings, self.pairs
-        rng = np.random.default_rng([settings.seed, 12, step, row])
-        query, reference = int(self.usable[row]), int(self._reference[row])
-        try:
-            ground = pairs.query_image(query)
-            satellite = random_crop(pairs.wide_reference(reference), pairs.reference_margin, rng)
-        except DataError as error:
-            with self._lock:
-                self.failed.setdefault(str(error.path), error.what)
-            # The batch keeps its shape; one grey pair does no harm, and the run ends with the list.
-            ground = satellite = np.full((64, 64, 3), 128, dtype=np.uint8)
+    def _load(self, row: int, step: int, look: int) -> tuple[Pixels, Pixels]:
+        """Both views of a pair, augmented; a satellite image somewhere within its margin."""
+        settings, samples = self.settings, self.samples
+        rng = np.random.default_rng([settings.seed, 12, step, row, look])
+        east, south = (float(value) for value in rng.uniform(-1.0, 1.0, 2) * samples.max_offset)
+        ground = self._readable(samples.load_ground, samples.ground_path)(row)
+        satellite = self._readable(
+            lambda sample: samples.load_satellite(sample, (east, south)), samples.satellite_path
+        )(row)
         model = settings.model
+        panorama = model.ground_view in ("panorama", "panorama_strip")
         ground_size, satellite_size = input_size("ground", model), input_size("satellite", model)
-        cutting = 0 if pairs.placed or len(ground) <= 2 * model.ground_cutting else model.ground_cutting
+        placed = samples.data.placed or len(ground) <= 2 * model.ground_cutting
+        cutting = 0 if placed else model.ground_cutting
         ground, satellite = augment_pair(
             ground,
             satellite,
@@ -185,48 +199,32 @@ class FileFeed:
             Target(*satellite_size, 0, 0.4),
             settings.augment,
             rng,
-            panorama=model.ground_view in ("panorama", "panorama_strip"),
+            panorama=panorama,
         )
-        fill = tuple(round(255 * value) for value in model.mean)
-        share = step / max(1, settings.steps)
-        if model.ground_view in ("panorama", "panorama_strip"):
+        if panorama:
+            fill = tuple(round(255 * value) for value in model.mean)
+            share = step / max(1, settings.steps)
             ground = train_view(ground, settings.views, share, (fill[0], fill[1], fill[2]), rng)
         return ground, satellite
 
-    def _satellite_places(self) -> NDArray[np.float64] | None:
-        """(N, 3) or (N, 2) coordinates in metres of each usable pair's satellite image."""
-        pairs = self.pairs
-        if pairs.planar is not None:
-            return np.asarray(pairs.planar, dtype=np.float64)[self._reference]
-        if pairs.reference_lonlat is None:
-            return None
-        return unit_sphere(pairs.reference_lonlat[self._reference]) * EARTH_M
-
     def _position_neighbours(self) -> NDArray[np.int32] | None:
-        if self.settings.sampling.neighbours == "random" or self._places is None:
+        lonlat = self.samples.lonlat
+        if self.settings.sampling.neighbours == "random" or lonlat is None or not np.isfinite(lonlat).all():
             return None
-        pairs = self.pairs
-        planar = pairs.planar is not None
-        lonlat = pairs.planar if planar else pairs.reference_lonlat
-        assert lonlat is not None
-        known = np.isfinite(lonlat[self._reference]).all(axis=1)
-        if not known.all():
-            return None
-        found = neighbours_by_position(
-            lonlat[self._reference], k=self._list_length(), query_label=self._reference, planar=planar
-        )
+        found = neighbours_by_position(lonlat, k=self._list_length(), query_label=self._labels)
         return self.allowed(found)
 
     def _list_length(self) -> int:
-        return min(self.settings.sampling.pool, max(1, len(np.unique(self._reference)) - 1))
+        return min(self.settings.sampling.pool, max(1, int(self._labels.max())))
 
     def min_distance_m(self) -> float:
         """Metres within which two pairs are not each other's negatives."""
         asked = self.settings.sampling.min_distance_m
         if asked is not None:
             return asked
-        overlapping = self.pairs.placed or self.pairs.name.startswith("vigor")
-        return 0.5 * (self.pairs.side_m or 0.0) if overlapping else 0.0
+        data = self.samples.data
+        overlapping = data.placed or data.name.startswith("vigor")
+        return 0.5 * (data.side_m or 0.0) if overlapping else 0.0
 
     def allowed(self, neighbours: NDArray[np.int32]) -> NDArray[np.int32]:
         """Neighbour lists without what is too near to be a negative; freed places are -1 at the end."""
@@ -243,24 +241,14 @@ class FileFeed:
 
     def _too_near(self, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
         """(B, B) pairs of a batch that are not each other's negatives, or None if there are none."""
+        near = np.zeros((len(rows), len(rows)), dtype=bool)
         least = self.min_distance_m()
-        if not least or self._places is None:
-            return None
-        places = self._places[rows]
-        near = np.linalg.norm(places[:, None] - places[None], axis=2) < least
+        if least and self._places is not None:
+            places = self._places[rows]
+            near |= np.linalg.norm(places[:, None] - places[None], axis=2) < least
+        label = self.samples.label[rows]
+        for semi in self.samples.semi_positive[rows].T:
+            near |= semi[:, None] == label[None, :]
+        near |= near.T
         np.fill_diagonal(near, False)
         return near if near.any() else None
-
-
-def random_crop(image: Pixels, margin: float, rng: np.random.Generator) -> Pixels:
-    """A chip somewhere in an image that reaches beyond it by a share `margin` of its side on each side."""
-    if not margin:
-        return image
-    side = round(image.shape[0] / (1.0 + 2.0 * margin))
-    top, left = rng.integers(0, image.shape[0] - side + 1, 2)
-    return image[top : top + side, left : left + side]
-
-
-def dropped(plans: Sequence[BatchPlan]) -> int:
-    """Pairs that found no place in some epochs together."""
-    return sum(plan.dropped for plan in plans)

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from geolocator_gui.ml.pairs import Batch, Pixels
+from geolocator_gui.events import Note, Steps
+from geolocator_gui.ml.pairs import Batch, EmbedImages, Pixels
 from geolocator_gui.ml.sampling import spaced_positions
-from geolocator_gui.ml.train_config import TownPairsConfig
 from geolocator_gui.town.geometry import generate_town
 from geolocator_gui.town.scene import Scene
+from geolocator_gui.training import TownPairsConfig
 
 _LOOK_AHEAD = 40  # batches whose towns are made ahead of time
 _POSITIONS = 20_000  # candidates per town; about one on every second square metre of street
@@ -53,7 +55,7 @@ def is_reserved(xy: NDArray[np.float64], reserve_m: float, margin_m: float = 0.0
 def make_town(seed: int, size_m: float, reserve_m: float | None) -> TrainingTown:
     """A town and its camera positions; with `reserve_m` without the reserved squares and 5 m around them."""
     scene = Scene(generate_town(seed, size_m=size_m))
-    positions = scene.street_positions(_POSITIONS, np.random.default_rng([seed, 77]))
+    positions = np.asarray(scene.street_positions(_POSITIONS, np.random.default_rng([seed, 77])), np.float64)
     if reserve_m is not None:
         positions = positions[~is_reserved(positions, reserve_m, -5.0)]
     return TrainingTown(scene, positions)
@@ -62,9 +64,19 @@ def make_town(seed: int, size_m: float, reserve_m: float | None) -> TrainingTown
 class TownPairs:
     """A feed of rendered pairs: batch `step` is a function of the configuration and the step alone."""
 
-    def __init__(self, config: TownPairsConfig, *, batch_size: int, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        config: TownPairsConfig,
+        *,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.config = config
         self._batch_size, self._steps, self._seed = batch_size, steps, seed
+        self._rank, self._world = rank, world
         self._lock = threading.Lock()
         self._maker = ProcessPoolExecutor(
             2, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
@@ -74,6 +86,18 @@ class TownPairs:
     def close(self) -> None:
         """Stop making towns."""
         self._maker.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, step: int, embed: EmbedImages) -> Steps[int]:
+        """Nothing is fixed by anything but the step."""
+        yield Note("Making the first towns.")
+        return self._steps
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Nothing."""
 
     def batch(self, step: int) -> Batch:
         """The pairs of a step."""
@@ -98,7 +122,10 @@ class TownPairs:
         ]
         ground = np.concatenate([part.ground for part in parts])
         satellite = np.concatenate([part.satellite for part in parts])
-        return augment(Batch(ground, satellite), config, rng)
+        whole = augment(Batch(ground, satellite), config, rng)
+        if self._world == 1:
+            return whole
+        return Batch(whole.ground[self._rank :: self._world], whole.satellite[self._rank :: self._world])
 
     def _seeds(self, step: int) -> list[int]:
         """Seeds of the towns that a batch is drawn from."""
@@ -163,7 +190,7 @@ def augment(batch: Batch, config: TownPairsConfig, rng: np.random.Generator) -> 
         if rng.random() < config.jpeg:
             quality = int(rng.integers(70, 96))
             data = cv2.imencode(".jpg", satellite[index], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-            satellite[index] = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            satellite[index] = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
         if rng.random() < config.perspective:
             centre, fov, tall = rng.uniform(-180.0, 180.0), rng.uniform(60.0, 100.0), rng.choice([0.75, 1.33])
             ground[index] = window(ground[index], centre, fov, tall, config.fill)

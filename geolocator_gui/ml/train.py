@@ -1,36 +1,40 @@
 """Training: one loop, read from top to bottom.
 
-`train` is a generator of events that returns the finished state. It saves a state from which the same call
-continues exactly: weights, their average, the optimiser, the step, and the random generator; batches are a
-function of the step (see `pairs.Feed`), the learning rate too.
+`train` is a generator of events that returns the finished model. It saves a state from which the same call
+continues exactly (see `train_state`); batches and the learning rate are functions of the step.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor, distributed, nn
 
-from geolocator_gui.errors import DataError, FaultError
-from geolocator_gui.events import Metric, Note, Progress, Steps
+from geolocator_gui.configs import ModelConfig
+from geolocator_gui.errors import FaultError
+from geolocator_gui.events import Metric, Note, Pace, Progress, Steps
 from geolocator_gui.ml import depthwise
-from geolocator_gui.ml.loss import InfoNCE
+from geolocator_gui.ml.batch_loss import BatchLoss
+from geolocator_gui.ml.gradcache import batch_gradients
 from geolocator_gui.ml.model import SharedEncoder, to_input
-from geolocator_gui.ml.pairs import Feed, prefetched
-from geolocator_gui.ml.train_config import TrainConfig
+from geolocator_gui.ml.pairs import Batch, Feed, Pixels, prefetched
+from geolocator_gui.ml.train_state import TrainState
+from geolocator_gui.ml.transforms import prepare
+from geolocator_gui.records import View
+from geolocator_gui.training import TrainConfig
 
 Evaluate = Callable[[SharedEncoder], dict[str, float]]
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+LAST, BEST = "last.pt", "best.pt"
+RECALL = "recall_at_1"  # the figure that decides which state is the best
+_TOLD_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -41,121 +45,165 @@ class Trained:
         model: The averaged weights where the run averages, else the last ones; in evaluation mode.
         last: The weights of the last step.
         steps: Optimiser steps done.
-        seconds: Time spent in training, all sittings together.
+        seconds: Time spent in steps, all sittings together.
+        figures: Of the last evaluation.
     """
 
     model: SharedEncoder
     last: SharedEncoder
     steps: int
     seconds: float
+    figures: dict[str, float]
 
 
 def train(
     config: TrainConfig,
     model: SharedEncoder,
+    bundle: ModelConfig,
     feed: Feed,
-    checkpoint: Path,
+    checkpoints: Path,
     *,
     evaluate: Evaluate | None = None,
-    mean: tuple[float, float, float] = IMAGENET_MEAN,
-    std: tuple[float, float, float] = IMAGENET_STD,
 ) -> Steps[Trained]:
-    """Train a model on a feed of pairs, or continue where `checkpoint` says.
+    """Train a model on a feed of pairs, or continue a run.
 
     Args:
         config: What to do.
         model: Freshly made or with the start weights; trained in place.
+        bundle: Input sizes, mean and std.
         feed: Batches by step.
-        checkpoint: Where the state is kept; a file there is continued.
-        evaluate: Figures of a model in evaluation mode, by name.
-        mean: Per channel, of images scaled to 0..1.
-        std: Per channel, of images scaled to 0..1.
+        checkpoints: Folder of `last.pt`, which is continued if it is there, and `best.pt`.
+        evaluate: Figures of a model in evaluation mode, by name; `recall_at_1` decides which is the best.
 
     Raises:
-        DataError: The checkpoint belongs to another configuration.
-        FaultError: The loss is no longer a number.
+        DataError: The saved state belongs to another configuration.
+        FaultError: The loss is no longer a number, or the state cannot be written.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = torch.device(pick_device(config.device))
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fast = config.fast_depthwise and device.type == "cpu" and depthwise.available()
-    if fast:
+    freeze(model.backbone, config.freeze)
+    if config.fast_depthwise and device.type == "cpu" and depthwise.available():
         depthwise.use_fast_depthwise(model.backbone)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    averaged = copy.deepcopy(model).eval().requires_grad_(False)
-    loss_of = InfoNCE(config.label_smoothing)
-    state = _State(config, model, averaged, optimiser)
-    if checkpoint.exists():
-        state.load(checkpoint)
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay)
+    scaler = torch.amp.GradScaler(device.type, init_scale=2.0**10, enabled=config.precision == "fp16")
+    state = TrainState(config, model, optimiser, scaler, feed)
+    if (checkpoints / LAST).exists():
+        state.load(checkpoints / LAST)
         yield Note(f"Continuing from step {state.step} of {config.steps}.")
-    embed: Callable[[Tensor], Tensor] = torch.compile(model, dynamic=False) if config.compile else model
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")
+    main = not distributed.is_initialized() or distributed.get_rank() == 0
+    compiled: Callable[[Tensor], Tensor] = torch.compile(model, dynamic=False) if config.compile else model
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+    micro_batch = config.micro_batch
     every = config.evaluate_every_pairs // config.batch_size
+    figures: dict[str, float] = {}
     last_save = last_word = time.monotonic()
     last_step = state.step
-    batches = prefetched(feed, state.step, config.steps)
-    try:
-        with closing(batches):
-            for batch in batches:
-                started = time.monotonic()
-                model.train()
-                rate = learning_rate(config, state.step)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
-                ground = to_input(torch.from_numpy(batch.ground).to(device), mean, std)
-                satellite = to_input(torch.from_numpy(batch.satellite).to(device), mean, std)
-                with autocast:
-                    query, reference = embed(ground), embed(satellite)
-                loss = loss_of(query, reference, model.logit_scale.exp())
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                if config.clip_norm:
-                    nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-                optimiser.step()
-                state.step += 1
-                state.average()
-                now = time.monotonic()
-                state.seconds += now - started
 
-                if state.step % 20 == 0 or state.step == config.steps:
-                    value = loss.item()
-                    if not math.isfinite(value):
-                        raise FaultError(
-                            f"the loss became {value} at step {state.step}",
-                            hint="Continue from the last saved state with a lower learning rate.",
+    def embed(images: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype=half, enabled=half is not None):
+            return compiled(images)
+
+    def embed_rows(load: Callable[[int], Pixels], count: int, view: View) -> Steps[NDArray[np.float32]]:
+        return (yield from embed_images(model, bundle, load, count, view))
+
+    try:
+        while state.step < config.steps:
+            fixed = yield from feed.begin(state.step, embed_rows)
+            with closing(prefetched(feed, state.step, min(fixed, config.steps))) as batches:
+                for batch in batches:
+                    started = time.monotonic()
+                    model.train()
+                    rate = learning_rate(config, state.step)
+                    for group in optimiser.param_groups:
+                        group["lr"] = rate
+                    views = [
+                        to_input(torch.from_numpy(images).to(device), bundle.mean, bundle.std)
+                        for images in (
+                            batch.ground,
+                            batch.satellite,
+                            batch.ground_again,
+                            batch.satellite_again,
                         )
-                    pace = (state.step - last_step) / max(1e-9, now - last_word)
-                    last_word, last_step = now, state.step
-                    yield Metric(
-                        state.step,
-                        {
-                            "loss": value,
-                            "learning_rate": rate,
-                            "temperature": float(torch.exp(-model.logit_scale.detach())),
-                            "pairs": float(state.step * config.batch_size),
-                            "pairs_per_second": pace * config.batch_size,
-                        },
-                    )
-                    left = (config.steps - state.step) / max(1e-9, pace)
-                    yield Progress("Training", state.step * config.batch_size, config.pairs, "pairs", left)
-                if evaluate is not None and every and (state.step % every == 0 or state.step == config.steps):
-                    yield Metric(
-                        state.step, evaluate(averaged if config.ema else copy.deepcopy(model).eval())
-                    )
-                if time.monotonic() - last_save > 60.0 * config.save_minutes:
-                    state.save(checkpoint)
-                    last_save = time.monotonic()
-                    yield Note(f"Saved at step {state.step}.")
+                        if images is not None
+                    ]
+                    loss_of = batch_loss(config, batch, device)
+                    while True:
+                        optimiser.zero_grad(set_to_none=True)
+                        try:
+                            loss = batch_gradients(
+                                model,
+                                embed,
+                                views,
+                                loss_of,
+                                micro_batch=micro_batch,
+                                scale=scaler.get_scale(),
+                            )
+                            break
+                        except torch.OutOfMemoryError:
+                            micro_batch = smaller(micro_batch or config.batch_size)
+                            torch.cuda.empty_cache()
+                            yield Note(
+                                f"Out of memory: {micro_batch} images at once from here on.", "warning"
+                            )
+                    scaler.unscale_(optimiser)
+                    if config.clip_norm:
+                        nn.utils.clip_grad_norm_(learned, config.clip_norm)
+                    if config.clip_value:
+                        nn.utils.clip_grad_value_(learned, config.clip_value)
+                    scaler.step(optimiser)
+                    scaler.update()
+                    state.step += 1
+                    state.average()
+                    now = time.monotonic()
+                    state.seconds += now - started
+
+                    last_one = state.step == config.steps
+                    if state.step % _TOLD_EVERY == 0 or last_one:
+                        value = loss.item()
+                        if not math.isfinite(value):
+                            raise FaultError(
+                                f"the loss became {value} at step {state.step}",
+                                hint="Continue from the last saved state with a lower learning rate.",
+                            )
+                        pace = (state.step - last_step) / max(1e-9, now - last_word)
+                        last_word, last_step = now, state.step
+                        yield Metric(
+                            state.step,
+                            {
+                                "loss": value,
+                                "learning_rate": rate,
+                                "temperature": float(torch.exp(-model.logit_scale.detach())),
+                                "pairs": float(state.step * config.batch_size),
+                                "pairs_per_second": pace * config.batch_size,
+                            },
+                        )
+                        done, left = (
+                            state.step * config.batch_size,
+                            (config.steps - state.step) / max(1e-9, pace),
+                        )
+                        yield Progress("Training", done, config.steps * config.batch_size, "pairs", left)
+                    if main and evaluate is not None and (last_one or (every and state.step % every == 0)):
+                        figures = evaluate(state.evaluated_model())
+                        yield Metric(state.step, figures)
+                        if RECALL in figures and state.save_best(
+                            checkpoints / BEST, figures[RECALL], figures
+                        ):
+                            yield Note(f"The best so far, at step {state.step}.")
+                    if main and time.monotonic() - last_save > 60.0 * config.save_minutes:
+                        state.save(checkpoints / LAST)
+                        last_save = time.monotonic()
+                        yield Note(f"Saved at step {state.step}.")
     except GeneratorExit:
         # The caller stops between two steps: what was learned since the last save is kept.
-        state.save(checkpoint)
+        if main:
+            state.save(checkpoints / LAST)
         raise
-    state.save(checkpoint)
-    model.eval()
-    return Trained(averaged if config.ema else model, model, state.step, state.seconds)
+    if main:
+        state.save(checkpoints / LAST)
+    return Trained(state.evaluated_model(), model.eval(), state.step, state.seconds, figures)
 
 
 def pick_device(wanted: str) -> str:
@@ -176,63 +224,51 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, share)))
 
 
-class _State:
-    """All that a continued run needs, and where it is written."""
+def freeze(backbone: nn.Module, parts: int) -> int:
+    """Keep the stem and the first stages as they are; returns how many parameters that are."""
+    prefixes = ("stem", "stages.0", "stages.1", "stages.2", "stages.3")[:parts]
+    frozen = 0
+    for name, parameter in backbone.named_parameters():
+        if name.startswith(prefixes) and prefixes:
+            parameter.requires_grad_(False)
+            frozen += parameter.numel()
+    return frozen
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        model: SharedEncoder,
-        averaged: SharedEncoder,
-        optimiser: torch.optim.Optimizer,
-    ) -> None:
-        self.config, self.model, self.averaged, self.optimiser = config, model, averaged, optimiser
-        self.step, self.seconds = 0, 0.0
 
-    @torch.no_grad()
-    def average(self) -> None:
-        """Move the averaged weights towards the present ones; faster at first."""
-        if not self.config.ema:
-            return
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(
-            list(self.averaged.parameters()), [p.detach() for p in self.model.parameters()], 1.0 - decay
+def smaller(micro_batch: int) -> int:
+    """The next size to try after the device ran out of memory; raises `FaultError` at the end."""
+    if micro_batch <= 1:
+        raise FaultError(
+            "the device has too little memory for even one image at a time",
+            hint="Choose a smaller model, smaller input sizes, or another device.",
         )
+    return micro_batch // 2
 
-    def save(self, path: Path) -> None:
-        """Write the state, whole or not at all."""
-        content = {
-            "config": self.config.model_dump(mode="json"),
-            "step": self.step,
-            "seconds": self.seconds,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "random": torch.get_rng_state(),
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".part")
-        with scratch.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
 
-    def load(self, path: Path) -> None:
-        """Continue from a state; raises `DataError` if it belongs to another run."""
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        mine, theirs = self.config.model_dump(mode="json"), content["config"]
-        # These change how a step is computed or how often one hears of it, not what is learned.
-        free = {"threads", "device", "evaluate_every_pairs", "save_minutes", "compile", "fast_depthwise"}
-        other = sorted(key for key in mine if key not in free and mine[key] != theirs.get(key))
-        if other:
-            raise DataError(
-                f"this state belongs to a run with other settings ({', '.join(other)})",
-                path=path,
-                hint="Continue with the settings it was started with, or train into another folder.",
-            )
-        self.model.load_state_dict(content["model"])
-        self.averaged.load_state_dict(content["averaged"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        torch.set_rng_state(content["random"])
-        self.step, self.seconds = int(content["step"]), float(content["seconds"])
+def batch_loss(config: TrainConfig, batch: Batch, device: torch.device) -> BatchLoss:
+    """The loss of one batch."""
+    ignore = None if batch.ignore is None else torch.from_numpy(batch.ignore).to(device)
+    return BatchLoss(config.label_smoothing, config.inner_contrast, ignore)
+
+
+def embed_images(
+    model: SharedEncoder, bundle: ModelConfig, load: Callable[[int], Pixels], count: int, view: View
+) -> Steps[NDArray[np.float32]]:
+    """Unit vectors (N, D) of images by the model as it is now, after the evaluation transform."""
+    training = model.training
+    device = model.logit_scale.device
+    model.eval()
+    pace = Pace("Embedding to mine neighbours", count, "images")
+    vectors: NDArray[np.float32] | None = None
+    for start in range(0, count, 64):
+        rows = range(start, min(count, start + 64))
+        images = np.stack([prepare(load(row), view, bundle) for row in rows])
+        with torch.inference_mode():
+            batch = to_input(torch.from_numpy(images).to(device), bundle.mean, bundle.std)
+            features = nn.functional.normalize(model(batch).float(), dim=-1).cpu().numpy()
+        if vectors is None:
+            vectors = np.empty((count, features.shape[1]), dtype=np.float32)
+        vectors[start : start + len(rows)] = features
+        yield from pace.at(start + len(rows))
+    model.train(training)
+    return vectors if vectors is not None else np.zeros((0, 1), dtype=np.float32)

@@ -7,30 +7,9 @@ second look at each view that must be recognised beside the match across views.
 from __future__ import annotations
 
 import numpy as np
-from pydantic import Field
 
-from geolocator_gui.configs import Config
 from geolocator_gui.ml.pairs import Pixels
-
-
-class ViewTrainingConfig(Config):
-    """Training for ordinary photos.
-
-    Attributes:
-        enabled: Whether ground views are cut to parts and turned at all.
-        smallest_fov: Degrees, reached at the end of the curriculum.
-        curriculum: Share of the run over which the smallest field of view falls from 360°.
-        heading: Share of pairs whose panorama is rolled by a random heading that the model is not told.
-        full: Share of pairs that keep the full, north-aligned panorama.
-        inner_contrast: Weight of the contrast inside each view; 0 for none. Costs a second pass of both.
-    """
-
-    enabled: bool = False
-    smallest_fov: float = Field(default=70.0, ge=10, le=360)
-    curriculum: float = Field(default=0.5, ge=0, le=1)
-    heading: float = Field(default=1.0, ge=0, le=1)
-    full: float = Field(default=0.25, ge=0, le=1)
-    inner_contrast: float = Field(default=0.0, ge=0)
+from geolocator_gui.training import ViewTrainingConfig
 
 
 def smallest_fov(config: ViewTrainingConfig, share: float) -> float:
