@@ -44,7 +44,17 @@ def options(
 
 def mount() -> None:
     """Add the verbs, in the order of the help."""
-    from geolocator_gui.cli_commands import compare, demo, evaluate, index, localise, mine, model, serve
+    from geolocator_gui.cli_commands import (
+        compare,
+        demo,
+        evaluate,
+        index,
+        localise,
+        mine,
+        model,
+        pairs,
+        serve,
+    )
 
     app.command("demo")(demo.demo)
     app.add_typer(index.app, name="index")
@@ -52,6 +62,7 @@ def mount() -> None:
     app.add_typer(model.app, name="model")
     app.command("embed")(model.embed)
     app.command("devices")(model.devices)
+    app.command("pairs")(pairs.pairs)
     app.command("mine")(mine.mine)
     app.command("evaluate")(evaluate.evaluate)
     app.command("compare")(compare.compare)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError
 from geolocator_gui.events import Note, Pace, Steps
+from geolocator_gui.ml.datasets import PairData, open_pairs
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.transforms import Pixels, prepare
 from geolocator_gui.records import View
@@ -129,8 +130,14 @@ def embed_queries(
     *,
     view: Callable[[Pixels, int], Pixels] = lambda image, row: image,
     view_name: str = "",
+    title: str = "",
 ) -> Steps[NDArray[np.float32]]:
-    """Embed the queries, each changed by `view` (image, row) first: what an ordinary photo would show."""
+    """Embed the queries, each changed by `view` (image, row) first: what an ordinary photo would show.
+
+    `view_name` tells the files of the views apart, `title` the progress.
+    """
+    if isinstance(pairs, PairData):
+        pairs = pairs.for_model(encoder.config)  # own photos are placed as the model takes them
     return (
         yield from embed_images(
             folder / f"query{view_name}.f32",
@@ -138,7 +145,7 @@ def embed_queries(
             lambda row: view(pairs.query_image(row), row),
             pairs.query_view,
             encoder,
-            what="Embedding photos" + (f" ({view_name})" if view_name else ""),
+            what="Embedding photos" + (f" ({title})" if title else ""),
             key=(pairs.name, pairs.query_names),
         )
     )
@@ -213,19 +220,4 @@ def open_pair_set(data: str, *, split: str = "val", limit: int | None = None) ->
         DataError: The kind is unknown, or its reader refuses.
     """
     kind, _, place = data.partition(":")
-    if kind not in _OPENERS:
-        raise DataError(
-            f'"{kind}" is not a kind of data',
-            path=data,
-            hint=f"Write KIND:PATH with KIND {', '.join(_OPENERS)}.",
-        )
-    return _OPENERS[kind](place, split, limit)
-
-
-def _town(place: str, split: str, limit: int | None) -> PairSet:
-    from geolocator_gui.ml.pair_set_town import TownPairSet
-
-    return TownPairSet.of(place, split=split, count=limit or 500)
-
-
-_OPENERS: dict[str, Callable[[str, str, int | None], PairSet]] = {"town": _town}
+    return open_pairs(kind, place, split=split, limit=limit)
