@@ -9,9 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage, QPixmap
 
@@ -19,12 +18,18 @@ from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.map.imagery_pool import ImageryPool
 from geolocator_gui.records import BoundingBox
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _KEPT = 600
 _MOST_WAITING = 64
 
 
 def to_image(pixels: NDArray[np.uint8]) -> QImage:
     """An RGB array (h, w, 3) as an image of its own."""
+    import numpy as np
+
     height, width, _ = pixels.shape
     whole = np.ascontiguousarray(pixels)
     return QImage(whole.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from geolocator_gui.gui import theme
-from geolocator_gui.gui.map import heat, messages
-from geolocator_gui.gui.map.heat import HeatPlan
+from geolocator_gui.gui.map import messages
 from geolocator_gui.gui.map.view import MapView
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session, geometry_of
 from geolocator_gui.records import BoundingBox, ImageryInfo, Localisation, LonLat
+
+if TYPE_CHECKING:
+    from geolocator_gui.gui.map.heat import HeatPlan
 
 
 class MapController(QObject):
@@ -193,6 +195,8 @@ class MapController(QObject):
         def work() -> tuple[str, BoundingBox, HeatPlan]:
             import numpy as np
 
+            from geolocator_gui.gui.map import heat
+
             plan = self._plans.get(folder) or read_plan(folder)
             image = heat.raster(plan, np.load(scores, allow_pickle=False))
             url = handlers.put_picture(name, heat.png(heat.colours(image)))
@@ -230,6 +234,8 @@ class MapController(QObject):
         name = f"coverage-{self._picture}"
 
         def work() -> tuple[str, BoundingBox] | None:
+            from geolocator_gui.gui.map import heat
+
             image, bounds = covered(row)
             if image is None or bounds is None:
                 return None
@@ -314,6 +320,8 @@ def read_plan(folder: Path) -> HeatPlan:
     """Where the chips of an index fall (reads `chips.parquet`)."""
     import pyarrow.parquet
 
+    from geolocator_gui.gui.map import heat
+
     table = pyarrow.parquet.read_table(folder / "chips.parquet", columns=["lon", "lat"])
     return heat.plan(table["lon"].to_numpy(), table["lat"].to_numpy())
 
@@ -326,6 +334,7 @@ def covered(row: RunRow) -> tuple[Any, BoundingBox | None]:
     from geolocator_gui.geo.area import area_of_imagery, read_area
     from geolocator_gui.geo.grid import build_grid
     from geolocator_gui.geo.imagery import open_imagery
+    from geolocator_gui.gui.map import heat
     from geolocator_gui.runs import RunFolder
 
     if row.progress is None or not row.progress.total or row.progress.unit != "chips":

@@ -8,13 +8,13 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from geolocator_gui.geo.imagery.base import ImagerySource, Patch
 
 EARTH = 6378137.0
@@ -93,6 +93,8 @@ class ImageryPool:
         patch = self.read(key, bounds, right - left, bottom - top)
         if part == (0, 0, side_px, side_px):
             return encode(patch.pixels, patch.valid)
+        import numpy as np
+
         pixels, valid = np.zeros((side_px, side_px, 3), np.uint8), np.zeros((side_px, side_px), np.bool_)
         pixels[top:bottom, left:right], valid[top:bottom, left:right] = patch.pixels, patch.valid
         return encode(pixels, valid)
@@ -150,6 +152,8 @@ def _part_inside(extent: BoundingBox, tile: MercatorBox, side_px: int) -> tuple[
 
 @lru_cache(maxsize=4)
 def _blank(side_px: int) -> bytes:
+    import numpy as np
+
     return encode(np.zeros((side_px, side_px, 3), np.uint8), np.zeros((side_px, side_px), np.bool_))[1]
 
 
@@ -157,6 +161,7 @@ def encode(pixels: NDArray[np.uint8], valid: NDArray[np.bool_]) -> tuple[str, by
     """Pixels as (mime type, bytes)."""
     import io
 
+    import numpy as np
     from PIL import Image
 
     out = io.BytesIO()
