@@ -124,7 +124,7 @@ def evaluate(
             by_view[view.name] = figures
             continue
         name = f"-{view.fov:g}-{'known' if view.known_heading else 'unknown'}-{view.seed}"
-        partial = yield from embed_queries(pairs, encoder, folder, view=view, view_name=name)
+        partial = yield from embed_queries(pairs, encoder, folder, view=view, view_name=name, title=view.name)
         by_view[view.name] = score(partial, vectors.reference, pairs, device=device)[1]
         yield Metric(number + 1, by_view[view.name])
     evaluation = Evaluation(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError
+from geolocator_gui.ml.sampling import spaced_positions
 from geolocator_gui.ml.transforms import Pixels
 from geolocator_gui.records import View
 from geolocator_gui.town.geometry import generate_town
@@ -17,6 +18,7 @@ from geolocator_gui.town.scene import Scene
 
 _TRAIN_SEED, _VAL_SEED = 1, 2
 _PANORAMA = (96, 384)
+_GAP_M = 16.0  # between two photographers, where the town has room
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class TownPairSet:
             ) from error
         scene = Scene(generate_town(number))
         rng = np.random.default_rng([number, zlib.crc32(split.encode())])
-        metres = np.asarray(scene.street_positions(count, rng), np.float64)
+        candidates = np.asarray(scene.street_positions(20 * count, rng), np.float64)
+        metres = spaced_positions(candidates, count, _GAP_M, rng)
         # The photographer does not stand in the middle of the chip.
         centres = metres + rng.uniform(-0.15, 0.15, metres.shape) * side_m
         names = [f"{x:.1f},{y:.1f}" for x, y in metres]
