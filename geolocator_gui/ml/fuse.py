@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,19 +13,10 @@ Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Background:
-    """What the scores of chips that are not the answer look like.
-
-    Attributes:
-        mean: Of the scores.
-        deviation: Standard deviation of the scores.
-        places: How many places apart from each other the index holds.
-    """
-
-    mean: float
-    deviation: float
-    places: float
+# Measured with the demo model at 75 % cross-area R@1 on 160 photos taken in the indexed town and 160 taken in
+# another: at a share of 1/3 one in twenty of the latter is said to stand out, and six in ten right answers
+# are (area under the curve 0.88; of the score alone 0.84, of its lead over the second place 0.81).
+STANDS_OUT_AT = 1 / 3
 
 
 def separate_places(lon: Doubles, lat: Doubles, min_distance_m: float, top: int) -> Rows:
@@ -86,8 +75,8 @@ def fuse(lon: Doubles, lat: Doubles, scores: Floats, radius_m: float, sharpness:
     """
     near = _near(lon, lat, float(lon[0]), float(lat[0]), radius_m)
     near[0] = True
-    lon, lat, held = lon[near], lat[near], scores[near].astype(np.float64)
-    weight = np.exp(sharpness * (held - held.max()))
+    lon, lat, held = lon[near], lat[near], scores[near]
+    weight = weights(held, float(held.max()), sharpness)
     weight /= weight.sum()
     ones = np.ones_like(lon)
     azimuth, _, metres = geod().inv(lon[0] * ones, lat[0] * ones, lon, lat)
@@ -107,16 +96,28 @@ def margin_of(lon: Doubles, lat: Doubles, scores: Floats, radius_m: float) -> fl
     return float(scores[0] - scores[others[0]]) if len(others) else None
 
 
-def stands_out(best: float, margin: float | None, background: Background) -> bool:
-    """Whether the best place is more than the best of many wrong ones.
+def belief(
+    lon: Doubles, lat: Doubles, scores: Floats, radius_m: float, sharpness: float, total: float
+) -> float:
+    """How much of the model's belief lies in the neighbourhood of the best chip, 0..1.
 
-    The best of n scores of wrong places lies near mean + deviation * sqrt(2 ln n) if they fall like a normal
-    distribution; the answer must lie above that, and its lead over the second place must be clear.
+    The model was trained to tell the true chip from others by a softmax at its own temperature; this is that
+    softmax over the whole index, summed over the neighbourhood.
+
+    Args:
+        lon: (N,) degrees, best first.
+        lat: (N,) degrees, best first.
+        scores: (N,) cosines, best first; those of the neighbourhood at least.
+        radius_m: How far the neighbourhood reaches.
+        sharpness: Inverse temperature.
+        total: Sum of exp(sharpness * (score - best score)) over all chips that may be found.
     """
-    if margin is None:
-        return True
-    if background.deviation <= 0:
-        return False
-    height = (best - background.mean) / background.deviation
-    expected = np.sqrt(2 * np.log(max(background.places, 2.0)))
-    return bool(height >= expected and margin / background.deviation >= 0.35)
+    near = _near(lon, lat, float(lon[0]), float(lat[0]), radius_m)
+    near[0] = True
+    held = float(weights(scores[near], float(scores[0]), sharpness).sum())
+    return held / max(total, held)
+
+
+def weights(scores: Floats, best: float, sharpness: float) -> Doubles:
+    """exp(sharpness * (score - best)), float64."""
+    return np.asarray(np.exp(sharpness * (scores.astype(np.float64) - best)))

@@ -20,7 +20,7 @@ from geolocator_gui.geo.area import area_from_circle, read_area
 from geolocator_gui.geo.photo import load_image, read_facts
 from geolocator_gui.geo.projection import distance_m
 from geolocator_gui.ml.bundle import Bundle, find_bundle
-from geolocator_gui.ml.fuse import Background, fuse, margin_of, separate_places, stands_out
+from geolocator_gui.ml.fuse import STANDS_OUT_AT, belief, fuse, margin_of, separate_places, weights
 from geolocator_gui.ml.index import Index
 from geolocator_gui.ml.index.plan import bundle_of
 from geolocator_gui.ml.placement import Placed, guess_mode, loading_side, place
@@ -60,13 +60,13 @@ class Ranked:
         rows: (M,) int64, rows of the index.
         scores: (M,) float32, exact cosines of the best hypothesis.
         hypotheses: (M,) int64, which hypothesis that was.
-        background: Of the chips that may be found.
+        total: Sum of exp(sharpness * (score - best score)) over all chips that may be found.
     """
 
     rows: NDArray[np.int64]
     scores: Floats
     hypotheses: NDArray[np.int64]
-    background: Background
+    total: float
 
 
 class Localiser:
@@ -200,10 +200,10 @@ class Localiser:
         lon, lat = chips.lon[ranked.rows], chips.lat[ranked.rows]
         kept = separate_places(lon, lat, apart, options.top)
         matches = self._matches(query, ranked, kept)
-        sharpness = math.exp(min(self.encoder.config.logit_scale or math.log(1 / 0.07), math.log(100.0)))
-        fused = fuse(lon, lat, ranked.scores, side, sharpness)
+        fused = fuse(lon, lat, ranked.scores, side, self._sharpness)
         margin = margin_of(lon, lat, ranked.scores, side)
-        clear = stands_out(float(ranked.scores[0]), margin, ranked.background)
+        share = belief(lon, lat, ranked.scores, side, self._sharpness, ranked.total)
+        clear = share >= STANDS_OUT_AT
         position = query.facts.position
         error_m, outside = None, False
         if position is not None:
@@ -224,42 +224,48 @@ class Localiser:
             outside=outside,
         )
 
+    @property
+    def _sharpness(self) -> float:
+        """Inverse temperature of the model, as trained; as it was at the start of training if unknown."""
+        return math.exp(min(self.encoder.config.logit_scale or math.log(1 / 0.07), math.log(100.0)))
+
     def _rank(self, query: Query, mask: NDArray[np.bool_] | None, top: int) -> Ranked:
         if self.index.count <= _SCORE_ALL:
             every = self.index.all_scores(query.vectors)
             hypotheses = every.argmax(axis=0)
-            scores = every.max(axis=0)
+            scores: Floats = every.max(axis=0)
             rows = np.arange(len(scores)) if mask is None else np.flatnonzero(mask)
-            order = np.lexsort((rows, -scores[rows]))
-            background = self._background(scores[rows])
-            best = rows[order]
-            return Ranked(best, scores[best], hypotheses[best], background)
+            best = rows[np.lexsort((rows, -scores[rows]))]
+            total = float(weights(scores[best], float(scores[best[0]]), self._sharpness).sum())
+            return Ranked(best, scores[best], hypotheses[best], total)
         number = max(400, 100 * top)
-        found, rows2 = self.index.search(query.vectors, number, mask)
+        found, found_rows = self.index.search(query.vectors, number, mask)
         best_of: dict[int, tuple[float, int]] = {}
         for hypothesis in range(len(found)):
-            for score, row in zip(found[hypothesis].tolist(), rows2[hypothesis].tolist(), strict=True):
+            pairs = zip(found[hypothesis].tolist(), found_rows[hypothesis].tolist(), strict=True)
+            for score, row in pairs:
                 if row not in best_of or score > best_of[row][0]:
                     best_of[row] = (score, hypothesis)
-        order2 = sorted(best_of, key=lambda row: (-best_of[row][0], row))
+        order = sorted(best_of, key=lambda row: (-best_of[row][0], row))
+        ranked = np.array([best_of[row][0] for row in order], dtype=np.float32)
+        sample, allowed = self._sampled(query, mask)
+        rest = weights(sample, float(ranked[0]), self._sharpness)
+        # The best are known; the sample stands for those below them.
+        total = float(weights(ranked, float(ranked[0]), self._sharpness).sum())
+        total += float(rest[sample < ranked[-1]].sum()) / len(sample) * allowed
         return Ranked(
-            np.array(order2, dtype=np.int64),
-            np.array([best_of[row][0] for row in order2], dtype=np.float32),
-            np.array([best_of[row][1] for row in order2], dtype=np.int64),
-            self._background(self._sampled(query, mask)),
+            np.array(order, dtype=np.int64),
+            ranked,
+            np.array([best_of[row][1] for row in order], dtype=np.int64),
+            total,
         )
 
-    def _sampled(self, query: Query, mask: NDArray[np.bool_] | None) -> Floats:
-        """Scores of some chips spread over the index."""
+    def _sampled(self, query: Query, mask: NDArray[np.bool_] | None) -> tuple[Floats, int]:
+        """Scores of some chips spread over those that may be found, and the number of the latter."""
         rows = np.arange(self.index.count) if mask is None else np.flatnonzero(mask)
         some = rows[:: max(1, len(rows) // _SAMPLE)]
         scores: Floats = (query.vectors @ self.index.vectors.take(some).astype(np.float32).T).max(axis=0)
-        return scores
-
-    def _background(self, scores: Floats) -> Background:
-        overlap = self.index.manifest.parts[0].overlap
-        places = self.index.count * (1.0 - overlap) ** 2
-        return Background(float(scores.mean()), float(scores.std()), places)
+        return scores, len(rows)
 
     def _matches(self, query: Query, ranked: Ranked, kept: NDArray[np.int64]) -> tuple[Match, ...]:
         chips = self.index.chips

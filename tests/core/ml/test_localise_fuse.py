@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geolocator_gui.geo.projection import distance_m, geod
-from geolocator_gui.ml.fuse import Background, fuse, margin_of, separate_places, stands_out
+from geolocator_gui.ml.fuse import belief, fuse, margin_of, separate_places
 
 
 def around(lon, lat, metres_east, metres_north):
@@ -49,10 +49,12 @@ def test_margin_is_to_the_next_place_not_to_the_next_chip():
     assert margin_of(lons[:2], lats[:2], scores[:2], 80.0) is None
 
 
-def test_standing_out_needs_height_and_a_lead():
-    background = Background(mean=0.1, deviation=0.1, places=1000)
-    assert stands_out(0.8, 0.3, background)
-    assert not stands_out(0.8, 0.001, background)
-    assert not stands_out(0.2, 0.3, background)
-    assert not stands_out(0.8, 0.3, Background(0.1, 0.0, 1000))
-    assert stands_out(0.5, None, background)
+def test_belief_is_the_softmax_of_the_neighbourhood():
+    lons, lats = around(20.7, 60.2, [0, 30, 300, 600], [0, 0, 0, 0])
+    scores = np.array([0.9, 0.8, 0.8, 0.7], dtype=np.float32)
+    weight = np.exp(20.0 * (scores.astype(float) - 0.9))
+    found = belief(lons, lats, scores, 80.0, 20.0, float(weight.sum()))
+    assert found == pytest.approx(weight[:2].sum() / weight.sum(), rel=1e-5)
+    # A thousand further chips that score as well as the second place take most of it away.
+    assert belief(lons, lats, scores, 80.0, 20.0, float(weight.sum() + 1000 * weight[2])) < 0.02
+    assert belief(lons[:2], lats[:2], scores[:2], 80.0, 20.0, float(weight[:2].sum())) == 1.0

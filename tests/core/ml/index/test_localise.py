@@ -161,6 +161,7 @@ def test_large_indexes_give_the_same_answer(localiser, monkeypatch):
     monkeypatch.setattr(localise, "_SCORE_ALL", 10)
     large = localiser.answer(query, LocaliseConfig())
     assert large.matches == small.matches
+    assert large.stands_out == small.stands_out
     assert large.fused == small.fused
 
 
