@@ -94,7 +94,8 @@ def pictures(count: int, size: int) -> Images:
     random = np.random.default_rng(1)
     coarse = random.integers(0, 256, (count, size // 16 + 1, size // 16 + 1, 3)).repeat(16, 1).repeat(16, 2)
     fine = random.integers(-20, 20, (count, size, size, 3))
-    return np.clip(coarse[:, :size, :size] + fine, 0, 255).astype(np.uint8)
+    images: Images = np.clip(coarse[:, :size, :size] + fine, 0, 255).astype(np.uint8)
+    return images
 
 
 def gigaflops(bundle: Bundle) -> float:

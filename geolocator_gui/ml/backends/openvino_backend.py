@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,13 +92,20 @@ class OpenVinoBackend(Backend):
             held = self._queues[view] = (self.batch_size, self._compile(view))
         return held
 
+    def _model_path(self, view: View) -> Path:
+        if self._precision == "int8":
+            from geolocator_gui.ml.backends.int8 import quantised_model
+
+            return quantised_model(self._bundle, view)
+        return converted_model(self._bundle, view)
+
     def _compile(self, view: View) -> Any:
         try:
-            model = self._core.read_model(converted_model(self._bundle, view))
+            model = self._core.read_model(self._model_path(view))
         except RuntimeError:
             # The cached file is damaged; it is only a cache.
             discard(self._bundle, view)
-            model = self._core.read_model(converted_model(self._bundle, view))
+            model = self._core.read_model(self._model_path(view))
         model.reshape([self.batch_size, *input_size(view, self._bundle.config), 3])
         streams = self._plan.threads if view == "satellite" else 1
         compiled = self._core.compile_model(

@@ -166,6 +166,20 @@ def test_threads_are_never_more_than_the_cores():
 
 
 @needs_openvino
+@pytest.mark.parametrize("view", ["satellite", "ground"])
+def test_int8_is_near_and_always_the_same(bundle, view):
+    images = pictures(5, *((96, 96) if view == "satellite" else (48, 192)))
+    expected = plain(bundle, images)
+    with Encoder(bundle, precision="int8") as encoder:
+        assert encoder.description["precision"] == "int8"
+        vectors = encoder.embed(images, view)
+        np.testing.assert_array_equal(encoder.embed(images, view), vectors)
+    cosines = (vectors * expected).sum(axis=1)
+    assert cosines.min() >= 0.98
+    assert cosines.max() < 0.99999, "nothing was quantised"
+
+
+@needs_openvino
 def test_a_damaged_cache_is_made_anew(bundle):
     images = pictures(2, 96, 96)
     with Encoder(bundle, device="cpu", backend="openvino") as encoder:
