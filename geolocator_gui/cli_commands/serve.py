@@ -1,6 +1,6 @@
 """`geolocator serve`: the worker of the window. JSON lines in on stdin, JSON lines out on stdout.
 
-Requests are `{"id", "op": "open" | "localise" | "close", …}`; each is answered by one
+Requests are `{"id", "op": "open" | "localise" | "similarity" | "close", …}`; each is answered by one
 `{"id", "result"}` or `{"id", "error": {"what", "path", "hint"}}`, with `{"id", "event"}` lines before it.
 The encoder and the index stay open between requests. The end of stdin ends the worker.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from geolocator_gui.cli_commands.serve_similarity import Explainer
 from geolocator_gui.configs import LocaliseConfig
 from geolocator_gui.errors import GeolocatorError, InputError
 from geolocator_gui.runs import describe_fault
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
         self._localiser: Localiser | None = None
+        self._explainer = Explainer()
 
     def run(self, requests: IO[bytes]) -> None:
         """Answer until the requests end."""
@@ -67,7 +69,12 @@ class Worker:
         try:
             request = json.loads(line)
             number = request["id"]
-            operations = {"open": self._open, "localise": self._localise, "close": self._close_request}
+            operations = {
+                "open": self._open,
+                "localise": self._localise,
+                "similarity": self._similarity,
+                "close": self._close_request,
+            }
             self._say({"id": number, "result": operations[request["op"]](request)})
         except BrokenPipeError:
             raise
@@ -108,6 +115,19 @@ class Worker:
             Path(request["photo"]), options, scores_path=None if scores is None else Path(scores)
         )
         return dataclasses.asdict(answer)
+
+    def _similarity(self, request: dict[str, Any]) -> dict[str, Any]:
+        localiser = self._localiser
+        if localiser is None or localiser.index.folder != Path(request["index"]):
+            # What is open stays open: the window goes on locating photos in it.
+            from geolocator_gui.ml.localise import open_localiser
+
+            models = request.get("models")
+            with open_localiser(
+                Path(request["index"]), models=None if models is None else Path(models), device="cpu"
+            ) as other:
+                return self._explainer.answer(other, request)
+        return self._explainer.answer(localiser, request)
 
     def _close_request(self, request: dict[str, Any]) -> dict[str, Any]:
         self._close()

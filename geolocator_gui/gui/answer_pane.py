@@ -114,6 +114,7 @@ class AnswerPane(QWidget):
         layout.addLayout(head)
         layout.addWidget(self._stack, 1)
         self._rank: int | None = None
+        self._away = False
         session.selection_changed.connect(self.refresh)
         session.locator.answered.connect(lambda key: self.refresh() if key == session.selected else None)
         session.locator.cards_changed.connect(
@@ -143,11 +144,16 @@ class AnswerPane(QWidget):
         """Show the chosen photo."""
         card, source = self._session.card, self.source()
         self._rank = None
-        self.setVisible(card is not None)
+        self.setVisible(card is not None and not self._away)
         self.strip.show_answer(card.answer if card is not None else None, source)
         self.compare.show_pair(card, self.match(1), source)
         self._query.update()
         self._fill_words()
+
+    def give_way(self, away: bool) -> None:
+        """Stay hidden while another page has something of its own under the map."""
+        self._away = away
+        self.setVisible(self._session.card is not None and not away)
 
     def source(self) -> str:
         """The imagery that chips are cut from: the index's own first source."""
@@ -198,7 +204,7 @@ def in_words(card: PhotoCard, chips: int) -> tuple[str, str, str, str]:
     """Sentence, facts, icon and its colour for a card."""
     answer = card.answer
     if card.state == "failed":
-        return card.error, card.hint, "alert-circle-outline", "negative"
+        return card.error[:1].upper() + card.error[1:], card.hint, "alert-circle-outline", "negative"
     if answer is None or not answer.matches:
         waiting = {"locating": "Locating this photo…", "queued": "Waiting for its turn."}
         return waiting.get(card.state, "Not located yet."), "", "crosshairs", "text_secondary"

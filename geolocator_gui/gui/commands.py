@@ -58,7 +58,8 @@ class Commands(QObject):
         file.addSeparator()
         self._add(file, tr("Quit"), window.close, "Ctrl+Q")
         edit = bar.addMenu(tr("&Edit"))
-        self._add(edit, tr("Undo the last removal"), self._session.undo, "Ctrl+Z")
+        self._add(edit, tr("Undo the last verdict or removal"), lambda: window.judging.undo(), "Ctrl+Z")
+        self._add(edit, tr("Redo the verdict"), lambda: window.judging.redo(), "Ctrl+Shift+Z")
         self._add(edit, tr("Paste a photo or a position"), self.paste, "Ctrl+V")
         self._add(edit, tr("Locate all photos again"), self.locate_all, "Ctrl+R", needs=True)
         view = bar.addMenu(tr("&View"))
@@ -89,6 +90,9 @@ class Commands(QObject):
             ("Enter", tr("Zoom to the match")),
             ("Space", tr("Photo and chip side by side")),
             ("Delete", tr("Remove photos from the list")),
+            ("S, K, B, U", tr("Judge: same place, keep as hard, bad pair, unsure")),
+            ("N", tr("Note on the judged impostor")),
+            ("O, H, W", tr("Overview, what looks alike, weak places")),
             ("Esc", tr("Stop drawing, close the compare view")),
             ("?", tr("These shortcuts")),
         ]

@@ -22,6 +22,7 @@ from geolocator_gui.gui.exports import Exports
 from geolocator_gui.gui.inputs import Inputs
 from geolocator_gui.gui.map.controller import MapController
 from geolocator_gui.gui.map.view import MapView
+from geolocator_gui.gui.negatives.placing import JudgingPlace
 from geolocator_gui.gui.panels.area import AreaPanel
 from geolocator_gui.gui.panels.negatives import NegativesPanel
 from geolocator_gui.gui.panels.page import Panel
@@ -140,6 +141,7 @@ class MainWindow(QMainWindow):
         self._split.setChildrenCollapsible(False)
         self._split.addWidget(self._pages)
         self._split.addWidget(self._right)
+        self._split.setStretchFactor(0, 0)
         self._split.setStretchFactor(1, 1)
         middle = QWidget()
         line = QHBoxLayout(middle)
@@ -185,6 +187,8 @@ class MainWindow(QMainWindow):
             and isinstance(runs, RunsPanel)
         ):
             negatives.photos_wanted.connect(lambda: self.show_page("photos"))
+            negatives.index_wanted.connect(lambda: self.show_page("area"))
+            self.judging = JudgingPlace(negatives, self.answer, self._split, self._right)
             training.runs_wanted.connect(lambda: self.show_page("runs"))
             runs.area_wanted.connect(lambda: self.show_page("area"))
         self.status.runs_wanted.connect(lambda: self.show_page("runs"))
@@ -213,6 +217,7 @@ class MainWindow(QMainWindow):
             self.map.pointer.connect(self.status.show_pointer)
             self.map.menu_wanted.connect(self.commands.map_menu)
             self.map.match_chosen.connect(self._on_map_match)
+            self.judging.attach_map(self.map, self.map_view)
         return self.map_view
 
     # -- pages --------------------------------------------------------------------------------------------
@@ -226,13 +231,14 @@ class MainWindow(QMainWindow):
         self._pages.setCurrentWidget(panel)
         self.rail.show_page(key)
         self.session.settings.set_text("page", key)
+        self.judging.arrange()
 
     def toggle_map_only(self) -> None:
         """Hide everything but the map, or show it again."""
         alone = self.rail.isVisible()
         for widget in (self.rail, self._pages, self.top_bar, self.status, self.menuBar()):
             widget.setVisible(not alone)
-        self.answer.setVisible(not alone and self.session.card is not None)
+        self.judging.arrange(hidden=alone)
 
     def fly_to(self, position: object) -> None:
         """Bring a position into view."""
@@ -304,7 +310,7 @@ class MainWindow(QMainWindow):
     def _on_compare(self, on: bool) -> None:
         whole = max(self._right.height(), 400)
         bottom = int(whole * 0.62) if on else _ANSWER_HEIGHT
-        self._right.setSizes([whole - bottom, bottom])
+        self._right.setSizes([whole - bottom, bottom, bottom])
         if self.map is not None:
             # The map is a part of its height now, or whole again: bring what is compared back into view.
             QTimer.singleShot(120, self, self._look_again)
@@ -336,7 +342,9 @@ class MainWindow(QMainWindow):
         self.inputs.on_drag(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keys that no field wanted: walk matches, compare, shortcuts."""
+        """Keys that no field wanted: walk matches, compare, judge, shortcuts."""
+        if self.judging.take_key(event):
+            return
         match event.key():
             case Qt.Key.Key_Right:
                 self.walk(1)
@@ -359,8 +367,9 @@ class MainWindow(QMainWindow):
         if geometry is None or not self.restoreGeometry(geometry):
             screen = QApplication.primaryScreen().availableGeometry()
             self.resize(min(1440, screen.width() - 40), min(900, screen.height() - 60))
-        self._split.setSizes([_PANEL_WIDTH if self.width() >= 1200 else _PANEL_WIDTH - 40, self.width()])
-        self._right.setSizes([self.height(), _ANSWER_HEIGHT])
+        panel = _PANEL_WIDTH if self.width() >= 1200 else _PANEL_WIDTH - 32
+        self._split.setSizes([panel, self.width() - self.rail.width() - panel])
+        self._right.setSizes([self.height(), _ANSWER_HEIGHT, _ANSWER_HEIGHT])
         for name, splitter in (("split", self._split), ("right", self._right)):
             state = settings.layout(name)
             if state is not None:
@@ -376,6 +385,7 @@ class MainWindow(QMainWindow):
             self._closed = True
             if self.answer.compare_button.isChecked():
                 self.answer.compare_button.setChecked(False)
+            self.judging.close()
             settings = self.session.settings
             settings.set_layout("window", self.saveGeometry())
             settings.set_layout("split", self._split.saveState())

@@ -180,7 +180,10 @@ def index_chip_ids(index: Index) -> NDArray[np.str_]:
 
 
 def photos_below(folder: Path, limit: int | None = None) -> list[Path]:
-    """Files of a folder and its subfolders in order, hidden ones left out."""
+    """Files of a folder and its subfolders in order, hidden ones left out; or those a `.txt` file lists."""
+    if folder.suffix == ".txt" and folder.is_file():
+        lines = (line.strip() for line in folder.read_text("utf-8").splitlines())
+        return [Path(line) for line in lines if line][:limit]
     if not folder.is_dir():
         raise DataError("there is no such folder", path=folder, hint="Name a folder of geotagged photos.")
     inside = (path for path in sorted(folder.rglob("*")) if path.is_file())

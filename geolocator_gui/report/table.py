@@ -122,11 +122,11 @@ def csv_text(localisations: Iterable[Localisation], *, attribution: str = "") ->
     for item in localisations:
         exif = item.facts.position if item.facts is not None else None
         own = [exif.lon, exif.lat] if exif is not None else ["", ""]
-        tail = ["" if item.error_m is None else f"{item.error_m:.1f}", _cell(item.error or "")]
+        tail = ["" if item.error_m is None else f"{item.error_m:.1f}", safe_cell(item.error or "")]
         for match in item.matches:
             rows.writerow(
                 [
-                    _cell(item.file),
+                    safe_cell(item.file),
                     match.rank,
                     match.chip,
                     f"{match.score:.6f}",
@@ -134,15 +134,15 @@ def csv_text(localisations: Iterable[Localisation], *, attribution: str = "") ->
                     "" if match.heading is None else f"{match.heading:.1f}",
                     *own,
                     *tail,
-                    _cell(attribution),
+                    safe_cell(attribution),
                 ]
             )
         if not item.matches:
-            rows.writerow([_cell(item.file), *[""] * 10, *own, *tail, _cell(attribution)])
+            rows.writerow([safe_cell(item.file), *[""] * 10, *own, *tail, safe_cell(attribution)])
     return text.getvalue()
 
 
-def _cell(text: str) -> str:
+def safe_cell(text: str) -> str:
     """A spreadsheet must not take a file name for a formula."""
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 

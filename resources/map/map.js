@@ -51,6 +51,9 @@
       if (performance.now() - last > 100) { last = performance.now(); say("pointer", at(e)); }
     });
     document.addEventListener("keydown", (e) => { if (e.key === "Escape") stopDrawing(); });
+    // The frame around the focus is for those who walk with keys.
+    document.addEventListener("keydown", () => document.body.classList.add("keys"), true);
+    document.addEventListener("pointerdown", () => document.body.classList.remove("keys"), true);
     for (const name of ["dragover", "drop"]) document.addEventListener(name, (e) => e.preventDefault());
     new QWebChannel(qt.webChannelTransport, (channel) => {
       bridge = channel.objects.bridge;
@@ -124,7 +127,9 @@
   const fly = () => ({duration: 0.3});
   function move(smooth, still) { motion ? smooth() : still(); }
   function look(bounds, padding, jump) {
-    const options = {padding: [padding || 24, padding || 24], maxZoom: 19};
+    // The legend lies over the lower edge.
+    const edge = padding || 24;
+    const options = {paddingTopLeft: [edge + 32, edge], paddingBottomRight: [edge, edge + 32], maxZoom: 19};
     move(() => jump ? map.fitBounds(bounds, {...options, animate: false}) : map.flyToBounds(bounds, {...options, ...fly()}),
          () => map.fitBounds(bounds, {...options, animate: false}));
   }
@@ -186,8 +191,9 @@
     if (m.own) L.rectangle(box(m.own), {color: "#fff", weight: 2, fill: false, interactive: false}).addTo(confusions);
     for (const item of [...m.items].reverse()) {
       const ends = from ? [[from.lat, from.lon], [item.lat, item.lon]] : [];
-      const shade = L.polyline(ends, {color: "#14181d", weight: 4.5, opacity: .5, interactive: false}).addTo(confusions);
-      const line = L.polyline(ends, {color: item.colour, weight: 2.5, opacity: 1}).addTo(confusions);
+      const seen = item.numbered ? 1 : 0;
+      const shade = L.polyline(ends, {color: "#14181d", weight: 4.5, opacity: seen * .5, interactive: false}).addTo(confusions);
+      const line = L.polyline(ends, {color: item.colour, weight: 2.5, opacity: seen, interactive: item.numbered}).addTo(confusions);
       const outline = L.rectangle(box(item.bounds), {color: item.colour, weight: 2, opacity: 0, fill: false, interactive: false}).addTo(confusions);
       const face = make("div", item.numbered ? "impostor" : "impostor small");
       if (item.numbered) face.textContent = String(item.rank);
@@ -202,7 +208,7 @@
         target.on("mouseout", () => say("impostor_hover", {place: null}));
         target.on("click", () => say("impostor", {place: item.place}));
       }
-      impostors.set(item.place, {face, line, shade, outline, pin});
+      impostors.set(item.place, {face, line, shade, outline, pin, seen});
     }
     if (m.query) {
       L.marker([m.query.lat, m.query.lon], {interactive: false, keyboard: false, zIndexOffset: 1500,
@@ -216,8 +222,8 @@
     const set = (one, on) => {
       if (!one) return;
       one.face.classList.toggle("on", on);
-      one.line.setStyle({weight: on ? 4 : 2.5});
-      one.shade.setStyle({weight: on ? 7 : 4.5});
+      one.line.setStyle({weight: on ? 4 : 2.5, opacity: on ? 1 : one.seen});
+      one.shade.setStyle({weight: on ? 7 : 4.5, opacity: on ? .6 : one.seen * .5});
       one.outline.setStyle({opacity: on ? 1 : 0, weight: 3});
       one.pin.setZIndexOffset(on ? 1400 : 1000 - Number(one.face.dataset.place));
     };

@@ -142,7 +142,7 @@ class Impostor:
         bounds: Outline.
         colour: Of line and pin, by margin, `#rrggbb`.
         ink: Of the number on it.
-        numbered: Whether the pin is large.
+        numbered: Whether the pin is large and joined by a line from the start.
     """
 
     place: int

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QStyledItemDelegate,
 from geolocator_gui.gui import icons, theme, tokens, wording
 from geolocator_gui.gui.negatives import verdicts
 from geolocator_gui.gui.negatives.inspector import SMALL_PX, Inspector
-from geolocator_gui.gui.negatives.painting import draw_flag, flag_width
+from geolocator_gui.gui.negatives.painting import draw_flag
 from geolocator_gui.gui.negatives.result import Candidate
 from geolocator_gui.gui.widgets.photo_list import draw_picture, rounded, text
 
@@ -155,9 +155,9 @@ class _Delegate(QStyledItemDelegate):
             right=True,
         )
         below = line.translated(0, 20)
-        if candidate.flag and flag_width(candidate.flag) <= below.width():
+        if candidate.flag:
             draw_flag(painter, below, candidate.flag)
-        if candidate.margin is not None and (not candidate.flag or below.width() > 128):
+        if candidate.margin is not None and (not candidate.flag or below.width() > 120):
             margin = f"{'+' if candidate.margin > 0 else ''}{wording.score(candidate.margin)}"
             right = bool(candidate.flag)
             text(painter, below, margin, look.colour("text_secondary"), small=True, right=right)

@@ -86,6 +86,10 @@ class Judging(QObject):
             return
         self.say([key], (old.verdict or "unsure") if old is not None else "unsure", clean)
 
+    def give(self, marks: Iterable[Mark]) -> None:
+        """Give verdicts as they are, from now, as one step."""
+        self._take(self.marks.say([replace(mark, time=now()) for mark in marks]), follow=False)
+
     def withdraw(self, keys: Iterable[Key]) -> None:
         """Take verdicts back, as a step of its own."""
         standing = [mark for key in keys if (mark := self.marks.get(*key)) is not None]

@@ -103,8 +103,8 @@ class Overview(QWidget):
         self._plots.fill(self._inspector)
         shares = result.summary.get("explained") or (0.0, 0.0)
         self.words.setText(
-            self.tr("Photos coloured by margin, chips in grey. Draw around photos to list them; ")
-            + f"{100 * sum(shares):.0f} % {self.tr('of the variance is in this plane.')}"
+            self.tr("Drag around photos to list them. Coloured by margin, chips in grey.")
+            + f" {100 * sum(shares):.0f} % {self.tr('of the variance is seen.')}"
         )
 
 

@@ -18,17 +18,19 @@ def _font() -> QFont:
     return font
 
 
-def flag_width(flag: str) -> int:
+def flag_width(flag: str, *, short: bool = False) -> int:
     """Pixels that a flag takes."""
-    return QFontMetrics(_font()).horizontalAdvance(verdicts.FLAGS[flag].word) + 14
+    look = verdicts.FLAGS[flag]
+    return QFontMetrics(_font()).horizontalAdvance(look.short if short else look.word) + 14
 
 
-def draw_flag(painter: QPainter, rect: QRect, flag: str, *, right: bool = False) -> None:
-    """A flag at the left (or right) of a rectangle, in its middle."""
+def draw_flag(painter: QPainter, rect: QRect, flag: str, *, right: bool = False, short: bool = False) -> None:
+    """A flag at the left (or right) of a rectangle, in its middle; in one word where two do not fit."""
     look = verdicts.FLAGS[flag]
     if not look.word:
         return
-    width = min(flag_width(flag), rect.width())
+    short = short or flag_width(flag) > rect.width()
+    width = min(flag_width(flag, short=short), rect.width())
     left = rect.right() - width if right else rect.left()
     pill = QRectF(left + 0.5, rect.center().y() - HEIGHT / 2 + 0.5, width - 1, HEIGHT)
     colour = theme.current().colour(look.role)
@@ -39,6 +41,8 @@ def draw_flag(painter: QPainter, rect: QRect, flag: str, *, right: bool = False)
     painter.drawRoundedRect(pill, HEIGHT / 2, HEIGHT / 2)
     font = _font()
     painter.setFont(font)
-    shown = QFontMetrics(font).elidedText(look.word, Qt.TextElideMode.ElideRight, int(width) - 10)
+    shown = QFontMetrics(font).elidedText(
+        look.short if short else look.word, Qt.TextElideMode.ElideRight, int(width) - 8
+    )
     painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, shown)
     painter.restore()

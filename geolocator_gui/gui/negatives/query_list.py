@@ -21,6 +21,7 @@ from geolocator_gui.gui.negatives.table_model import FLAG_ROLE, VERDICT_ROLE
 
 Index = QModelIndex | QPersistentModelIndex
 LINE = 28
+_NAME = 84
 
 
 class _Delegate(QStyledItemDelegate):
@@ -46,7 +47,9 @@ class _Delegate(QStyledItemDelegate):
                 spot = QRect(rect.center().x() - 8, rect.center().y() - 8, 17, 17)
                 icons.paint(painter, spot, seal.icon, look.colour(seal.role))
         elif column == "flag":
-            draw_flag(painter, rect.adjusted(4, 0, -2, 0), index.data(FLAG_ROLE))
+            inner = rect.adjusted(4, 0, -2, 0)
+            short = inner.width() < flag_width("suspect_pair")
+            draw_flag(painter, inner, index.data(FLAG_ROLE), short=short)
         else:
             words = str(index.data() or "")
             inner = rect.adjusted(4, 0, -6, 0)
@@ -160,17 +163,22 @@ class QueryList(QTableView):
     def _fit(self) -> None:
         columns = self._inspector.table.columns
         widths = {
-            "verdict": 24,
-            "rank": 44,
-            "margin": 54,
-            "metres": 58,
-            "flag": flag_width("suspect_pair") + 8,
+            "verdict": 22,
+            "rank": 40,
+            "margin": 56,
+            "metres": 60,
+            "flag": flag_width("suspect_pair") + 6,
             "moved": 52,
         }
-        room = self.viewport().width() - sum(widths[name] for name in columns if name != "photo")
-        if room < 76:
-            # A narrow panel gives up the distance first: map and gallery show it.
-            widths["metres"], room = 0, room + widths["metres"]
+
+        def room() -> int:
+            return self.viewport().width() - sum(widths[name] for name in columns if name != "photo")
+
+        # A narrow panel gives up words, then the distance: map and gallery show it.
+        if room() < _NAME:
+            widths["flag"] = flag_width("suspect_pair", short=True) + 6
+        if room() < _NAME:
+            widths["metres"] = 0
         for place, name in enumerate(columns):
             self.setColumnHidden(place, name != "photo" and widths[name] == 0)
-            self.setColumnWidth(place, max(room, 48) if name == "photo" else widths[name])
+            self.setColumnWidth(place, max(room(), 48) if name == "photo" else widths[name])

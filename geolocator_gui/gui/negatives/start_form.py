@@ -60,8 +60,8 @@ class StartForm(QWidget):
         layout.setSpacing(6)
         about = Label(
             self.tr(
-                "A hard negative is a chip that the model ranks near or above the right one. Mining finds them "
-                "for every photo whose position is known; you then say what each one is, and training uses it."
+                "A hard negative is a chip that the model ranks near or above the right one. Mining finds "
+                "them for every photo whose position is known; you say what each one is, training uses it."
             ),
             "Secondary",
             wrap=True,

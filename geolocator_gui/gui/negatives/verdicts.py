@@ -17,6 +17,7 @@ class Look:
         role: Name of a colour token.
         tip: What it means.
         key: The key that gives it, "" for none.
+        short: One word, where there is little room.
     """
 
     word: str
@@ -24,6 +25,7 @@ class Look:
     role: str
     tip: str
     key: str = ""
+    short: str = ""
 
 
 LOOKS: dict[Verdict, Look] = {
@@ -35,7 +37,7 @@ LOOKS: dict[Verdict, Look] = {
         "S",
     ),
     "hard": Look(
-        "Keep as hard",
+        "Keep hard",
         "star-outline",
         "accent_text",
         "Another place that looks alike: training prefers to put the two together.",
@@ -54,15 +56,22 @@ LOOKS: dict[Verdict, Look] = {
 FLAGS: dict[str, Look] = {
     "": Look("", "", "text_secondary", ""),
     "same_place": Look(
-        "same place", "", "warning", "Nearer than one chip side: probably shows the same place, no negative."
+        "same place",
+        "",
+        "warning",
+        "Nearer than one chip side: probably shows the same place, no negative.",
+        short="same",
     ),
-    "near_twin": Look("near twin", "", "positive", "Looks alike and lies near."),
-    "far_twin": Look("far twin", "", "negative", "Looks alike and lies far off: the useful ones."),
+    "near_twin": Look("near twin", "", "positive", "Looks alike and lies near.", short="near"),
+    "far_twin": Look(
+        "far twin", "", "negative", "Looks alike and lies far off: the useful ones.", short="far"
+    ),
     "suspect_pair": Look(
         "suspect pair",
         "",
         "accent_text",
         "The photo's own chip ranks low: wrong coordinates, or a wrong pair?",
+        short="suspect",
     ),
 }
 
