@@ -12,6 +12,7 @@ from geolocator_gui.geo.projection import EARTH_RADIUS_M, lonlat_to_mercator
 
 _BLOCK_SIDES = (16, 8, 4, 2, 1)
 _ENOUGH_BLOCKS = 10
+_GOOD = 0.8
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Split:
 def split_in_space(lonlat: NDArray[np.float64], side_m: float, share: float, seed: int = 0) -> Split:
     """Split positions so that no training chip shares ground with a validation chip.
 
-    Whole blocks of a grid on the globe go to validation until they hold the share wanted; the largest block
-    of 16 … 1 chip sides that gives ten blocks is taken. Positions nearer than a chip side (in both axes) to
+    Whole blocks of a grid on the globe go to validation until they hold the share wanted; of
+    blocks of 16 … 1 chip sides the largest is taken that makes ten blocks and serves well, else the one that
+    serves best. Positions nearer than a chip side (in both axes) to
     a validation position are between. Blocks are drawn by a hash of their cell, so that a photo more does
     not draw everything anew.
 
@@ -50,25 +52,31 @@ def split_in_space(lonlat: NDArray[np.float64], side_m: float, share: float, see
         share: Of the positions that shall validate.
         seed: Of the draw.
     """
-    count = len(lonlat)
-    none = np.zeros(count, bool)
-    best: Split | None = None
+    none = np.zeros(len(lonlat), bool)
+    best, best_worth = Split(none, none, 0.0, 0), 0.0
     for sides in _BLOCK_SIDES:
         block_m = sides * side_m
         cells, owner, sizes = _blocks(lonlat, block_m)
         if len(cells) < 2:
             continue
         validation = np.isin(owner, _drawn(cells, sizes, share, seed))
-        split = Split(
-            validation, near_any(lonlat, lonlat[validation], side_m) & ~validation, block_m, len(cells)
-        )
-        if not split.train.any():
-            continue
-        if best is None or (split.train.sum() > best.train.sum() and best.blocks < _ENOUGH_BLOCKS):
-            best = split
-        if best.blocks >= _ENOUGH_BLOCKS:
+        between = near_any(lonlat, lonlat[validation], side_m) & ~validation
+        split = Split(validation, between, block_m, len(cells))
+        worth = _worth(split, share)
+        if worth > best_worth:
+            best, best_worth = split, worth
+        if best_worth > _GOOD and best.blocks >= _ENOUGH_BLOCKS:
             break
-    return best or Split(none, none, 0.0, 0)
+    return best
+
+
+def _worth(split: Split, share: float) -> float:
+    """0 … 1: how many positions are kept, times how near to the wanted share validation is."""
+    kept = int((~split.between).sum())
+    if not split.train.any() or not kept:
+        return 0.0
+    got = float(split.validation.sum()) / kept
+    return kept / len(split.between) * min(got / share, (1 - got) / (1 - share))
 
 
 def near_any(lonlat: NDArray[np.float64], others: NDArray[np.float64], side_m: float) -> NDArray[np.bool_]:
