@@ -131,6 +131,8 @@ def plan_batches(
             row = neighbours[anchor]
             rows = np.concatenate([row[:nearest], row[picks[anchor % len(picks)]]])
             pulled = label[rows[rows >= 0]]
+            _, once = np.unique(pulled, return_index=True)
+            pulled = pulled[np.sort(once)]
             pulled = pulled[(stamp[pulled] != len(batches)) & (free[pulled] < end[pulled])]
             pulled = pulled[: batch_size - filled]
             batch[filled : filled + len(pulled)] = member[free[pulled]]
