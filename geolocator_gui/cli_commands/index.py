@@ -11,7 +11,15 @@ import typer
 
 from geolocator_gui.cli_commands import index_care
 from geolocator_gui.cli_commands.console import people_time, print_json, run_verb
-from geolocator_gui.cli_commands.index_words import absolute, models_beside, numbers, people_bytes, report
+from geolocator_gui.cli_commands.index_words import (
+    absolute,
+    keep_tiles_in,
+    models_beside,
+    numbers,
+    people_bytes,
+    report,
+    source_name,
+)
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.runs import RunFolder
@@ -94,12 +102,14 @@ def index(
         return
     if resume is not None:
         models = models_beside(resume)
+        if models is not None:
+            keep_tiles_in(models.parent / "tiles")
         summary = run_verb("index", resume, None, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
         report(summary, as_json=as_json)
         return
     config = IndexConfig.from_mapping(
         {
-            "imagery": tuple(absolute(item) for item in imagery or ()),
+            "imagery": tuple(source_name(item) for item in imagery or ()),
             "area": None if area is None else absolute(area),
             "bbox": None if bbox is None else numbers(bbox, 4, "--bbox", "W,S,E,N"),
             "circle": None if circle is None else numbers(circle, 3, "--circle", "LON,LAT,METRES"),
@@ -118,6 +128,8 @@ def index(
         raise ConfigError("no imagery is named", hint="Name one with --imagery FILE.")
     opened = None if workspace is None else Workspace.create(workspace)
     models = None if opened is None else opened.models
+    if opened is not None:
+        keep_tiles_in(opened.tiles)
     if estimate:
         from geolocator_gui.ml.index import estimate_index
 
@@ -132,9 +144,20 @@ def _builder(models: Path | None) -> Callable[[IndexConfig, Path], Steps[IndexSu
     def work(config: IndexConfig, folder: Path) -> Steps[IndexSummary]:
         from geolocator_gui.ml.index import build_index
 
-        return build_index(config, folder, workspace_models=models)
+        return build_index(_found_again(config, folder), folder, workspace_models=models)
 
     return work
+
+
+def _found_again(config: IndexConfig, folder: Path) -> IndexConfig:
+    """The settings with the imagery where it is now, if it was moved together with the index."""
+    from geolocator_gui.ml.index import read_manifest
+    from geolocator_gui.ml.index.plan import find_sources, local_part
+
+    paths = [local_part(item)[0] for item in config.imagery]
+    if all(path is None or path.exists() for path in paths) or not (folder / "index.json").exists():
+        return config
+    return config.model_copy(update={"imagery": find_sources(read_manifest(folder), folder)})
 
 
 def _facts(summary: IndexSummary) -> dict[str, object]:

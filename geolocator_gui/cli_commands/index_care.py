@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from geolocator_gui.cli_commands.console import drive, print_json
-from geolocator_gui.cli_commands.index_words import absolute, models_beside, numbers, people_bytes, report
+from geolocator_gui.cli_commands.index_words import (
+    absolute,
+    models_beside,
+    numbers,
+    people_bytes,
+    report,
+    source_name,
+)
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import ConfigError, IndexFolderError, InputError
 from geolocator_gui.runs import RunFolder
@@ -120,7 +127,7 @@ def verify(
             folder,
             repair_index(
                 folder,
-                imagery=None if not imagery else [absolute(item) for item in imagery],
+                imagery=None if not imagery else [source_name(item) for item in imagery],
                 model=model,
                 workspace_models=models_beside(folder),
                 device=device,
@@ -178,7 +185,7 @@ def extend(
 
     config = IndexConfig.from_mapping(
         {
-            "imagery": tuple(absolute(item) for item in imagery or ()),
+            "imagery": tuple(source_name(item) for item in imagery or ()),
             "area": None if area is None else absolute(area),
             "bbox": None if bbox is None else numbers(bbox, 4, "--bbox", "W,S,E,N"),
             "circle": None if circle is None else numbers(circle, 3, "--circle", "LON,LAT,METRES"),
@@ -203,7 +210,7 @@ def refresh(
 
     steps = refresh_index(
         folder,
-        imagery=None if not imagery else [absolute(item) for item in imagery],
+        imagery=None if not imagery else [source_name(item) for item in imagery],
         model=model,
         workspace_models=models_beside(folder),
         device=device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,18 @@ def absolute(item: str) -> str:
     return str(path.resolve()) if "://" not in item and path.exists() else item
 
 
+def source_name(item: str) -> str:
+    """An imagery source as a run's settings keep it: a file's path absolute, an address without its keys.
+
+    The keys go into the user's own file, where the source finds them again.
+    """
+    from geolocator_gui.geo.imagery.keys import keep_key
+    from geolocator_gui.ml.index.plan import local_part
+
+    path, settings = local_part(item)
+    return keep_key(item) if path is None else str(path.resolve()) + settings
+
+
 def numbers(text: str, count: int | None, option: str, form: str) -> tuple[float, ...]:
     """Numbers between commas; raises `ConfigError` that shows the form."""
     try:
@@ -42,6 +55,11 @@ def models_beside(folder: Path) -> Path | None:
     """The models of the workspace that an index folder lies in, if it does."""
     root = folder.resolve().parent.parent
     return root / "models" if (root / "workspace.toml").exists() else None
+
+
+def keep_tiles_in(folder: Path) -> None:
+    """Let this process keep downloaded tiles in a workspace, unless the user says where."""
+    os.environ.setdefault("GEOLOCATOR_TILES", str(folder))
 
 
 def report(summary: IndexSummary, *, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from geolocator_gui.ml.index.manifest import (
     read_manifest,
     write_manifest,
 )
-from geolocator_gui.ml.index.plan import relative_source
+from geolocator_gui.ml.index.plan import local_part, relative_source
 from geolocator_gui.ml.index.segments import CELL, BatchWriter, batch_bytes, journal_path
 
 
@@ -106,7 +106,8 @@ def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> M
     for folder, source in zip(folders, sources, strict=True):
         shift, here = len(imagery), len(parts)
         for record in source.imagery:
-            item = record.source if "://" in record.source else str(folder / record.source)
+            path, settings = local_part(record.source)
+            item = record.source if path is None else str(folder / path) + settings
             imagery.append(record.model_copy(update={"source": relative_source(item, out)}))
         for part in source.parts:
             parts.append(part.model_copy(update={"imagery": tuple(n + shift for n in part.imagery)}))

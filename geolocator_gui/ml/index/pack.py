@@ -22,6 +22,7 @@ from geolocator_gui.ml.index.manifest import (
     read_manifest,
     render,
 )
+from geolocator_gui.ml.index.plan import local_part
 from geolocator_gui.ml.index.verify import describe, verify_index
 
 _ATTRIBUTION = "ATTRIBUTION.txt"
@@ -50,15 +51,17 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
     extra: list[tuple[Path, str]] = []
     records = []
     for number, record in enumerate(manifest.imagery):
-        source = folder / record.source
-        if with_imagery and "://" not in record.source and source.is_file():
+        path, settings = local_part(record.source)
+        if path is None:
+            records.append(record)
+            continue
+        source = folder / path
+        # A path of this machine says nothing elsewhere, and may say too much.
+        name = path.name
+        if with_imagery and source.is_file():
             name = f"imagery/{number}-{re.sub(r'[^A-Za-z0-9._-]+', '-', source.name)[-100:]}"
             extra.append((source, name))
-            records.append(record.model_copy(update={"source": name}))
-        else:
-            # A path of this machine says nothing elsewhere, and may say too much.
-            kept = record.source if "://" in record.source else Path(record.source).name
-            records.append(record.model_copy(update={"source": kept}))
+        records.append(record.model_copy(update={"source": name + settings}))
     data = render(manifest.updated(imagery=tuple(records)))
     names = [CHIPS_FILE, *(name for name in manifest.files if name != CHIPS_FILE)]
     names += [path.relative_to(folder).as_posix() for path in sorted((folder / "vectors").iterdir())]

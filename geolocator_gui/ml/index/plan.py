@@ -15,6 +15,8 @@ from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area
 from geolocator_gui.geo.chips import count_tiles
 from geolocator_gui.geo.grid import ChipGrid, build_grid
 from geolocator_gui.geo.imagery import open_imagery
+from geolocator_gui.geo.imagery.address import parse_address
+from geolocator_gui.geo.imagery.keys import without_key
 from geolocator_gui.ml.bundle import Bundle, bundle_by_fingerprint, find_bundle, missing_weights
 from geolocator_gui.ml.index.manifest import ImageryRecord, Manifest, PartRecord
 
@@ -229,17 +231,26 @@ def imagery_record(source: ImagerySource, item: str, folder: Path | None, wanted
 
 
 def relative_source(item: str, folder: Path | None) -> str:
-    """A path relative to the folder; an address as it is."""
-    path = Path(item).expanduser()
-    if "://" in item or not path.exists():
-        return item
+    """A file by its path relative to the folder, settings kept; an address without its keys."""
+    path, settings = local_part(item)
+    if path is None:
+        return without_key(item)
     if folder is None:
-        return path.name
+        return path.name + settings
     try:
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix() + settings
     except ValueError:
         # Another drive on Windows: no relative path leads there.
-        return path.resolve().as_posix()
+        return path.resolve().as_posix() + settings
+
+
+def local_part(item: str) -> tuple[Path | None, str]:
+    """The file or folder that a source's name begins with and its settings; None for an address."""
+    address = parse_address(item)
+    if address.kind != "file":
+        return None, ""
+    settings = item.removeprefix("file://")[len(address.where) :]
+    return Path(address.where).expanduser(), settings
 
 
 def find_sources(manifest: Manifest, folder: Path, given: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -257,17 +268,18 @@ def find_sources(manifest: Manifest, folder: Path, given: Sequence[str] | None =
         return tuple(given)
     found: list[str] = []
     for record in manifest.imagery:
-        if "://" in record.source:
+        path, settings = local_part(record.source)
+        if path is None:
             found.append(record.source)
             continue
-        path = folder / record.source
+        path = folder / path
         if not path.exists():
             raise ImageryError(
                 f"the imagery '{record.name}' of this index is not where it was",
                 path=path,
                 hint="Say where it is now with --imagery FILE.",
             )
-        found.append(str(path))
+        found.append(str(path) + settings)
     return tuple(found)
 
 

@@ -85,6 +85,8 @@ class Reader:
         sources = np.zeros(number, dtype=np.uint16)
         for rank, source in enumerate(order if order is not None else range(len(self._cutters))):
             wanted = np.arange(number) if rank == 0 else np.flatnonzero(missing > self._max_missing)
+            if len(wanted):
+                self._cutters[source].prefetch(chips.take(wanted))
             for start in range(0, len(wanted), _SLICE):
                 rows = wanted[start : start + _SLICE]
                 pixels, absent = self._cutters[source].cut(chips.take(rows))
