@@ -1,8 +1,8 @@
 """What each precision costs in recall: `python -m benchmarks.encoder_recall [--model NAME|DIR] [--chips N]`.
 
-The cross-area test of `benchmarks.demo_model` (one-to-one, towns that training never saw, panoramas with known
-heading), the same images embedded by every back-end and precision that this machine has. Beside the recalls:
-how many photos have another first chip than with plain float32, and the least cosine to it.
+The cross-area test of `benchmarks.demo_model` (one-to-one, towns that training never saw, panoramas with
+known heading), the same images embedded by every back-end and precision that this machine has. Beside the
+recalls: how many photos have another first chip than with plain float32, and the least cosine to it.
 """
 
 from __future__ import annotations

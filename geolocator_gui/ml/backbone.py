@@ -66,21 +66,17 @@ def create_backbone(architecture: str, *, image_size: int | None = None) -> nn.M
         near = timm.list_models(f"*{architecture.split('.')[0].split('_')[0]}*")[:5]
         hint = f"Names that timm knows: {', '.join(near)}, …" if near else "See timm's list of models."
         raise WeightsError(f"there is no backbone named '{architecture}'", hint=hint)
-    options: dict[str, Any] = {}
-    if takes_image_size(architecture):
-        options["dynamic_img_size"] = True
-        if image_size is not None:
-            options["img_size"] = image_size
-    module: nn.Module = timm.create_model(architecture, pretrained=False, num_classes=0, **options)
+    module: nn.Module
+    size = {} if image_size is None else {"img_size": image_size}
+    try:
+        # Transformers whose position embeddings can be interpolated take any image size.
+        module = timm.create_model(
+            architecture, pretrained=False, num_classes=0, dynamic_img_size=True, **size
+        )
+    except TypeError:
+        # This network has no such option (every convolutional one).
+        module = timm.create_model(architecture, pretrained=False, num_classes=0)
     return module
-
-
-def takes_image_size(architecture: str) -> bool:
-    """Whether the backbone is a vision transformer whose position embeddings can be interpolated."""
-    return architecture.split(".")[0].startswith(("vit_", "deit", "eva02_", "eva_", "beit")) and (
-        not architecture.startswith(("vit_relpos", "vit_srelpos", "beit", "deit_", "vit_medium_gap"))
-        or architecture.startswith("deit3_")
-    )
 
 
 def embedding_size(module: nn.Module) -> int:

@@ -106,8 +106,16 @@ def check_vectors(bundle: Bundle) -> None:
         height, width = input_size(view, bundle.config)
         coarse = random.integers(0, 256, (1, height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
         image = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
-        with torch.inference_mode():
-            vectors.append(network(torch.from_numpy(np.ascontiguousarray(image)))[0])
+        try:
+            with torch.inference_mode():
+                vectors.append(network(torch.from_numpy(np.ascontiguousarray(image)))[0])
+        except (AssertionError, RuntimeError) as error:
+            raise WeightsError(
+                f"the network does not take {view} images of {height}x{width} pixels "
+                f"({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})",
+                path=bundle.weights_path,
+                hint="Choose an architecture or a preset whose sizes fit together.",
+            ) from error
     if not all(abs(float(vector.norm()) - 1) < 1e-3 for vector in vectors):  # also False for NaN
         raise WeightsError("a forward pass gives no usable vector", path=bundle.weights_path, hint=_UNTRAINED)
     if float(vectors[0] @ vectors[1]) > 0.999999:

@@ -1,9 +1,9 @@
 """Eight-bit integers for OpenVINO, off by default: faster still, at a cost in recall that must be measured.
 
 Every product of activations with weights is quantised: weights per output channel, symmetric; activations
-per tensor, to the range that they take on average over a fixed set of images (the shipped demo town, from above
-and from the street), so that the same model always gives the same quantisation. Depthwise convolutions and the
-stem stay as they are: they cost little and lose most.
+per tensor, to the range that they take on average over a fixed set of images (the shipped demo town, from
+above and from the street), so that the same model always gives the same quantisation. Depthwise convolutions
+and the stem stay as they are: they cost little and lose most.
 """
 
 from __future__ import annotations

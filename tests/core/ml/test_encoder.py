@@ -107,6 +107,30 @@ def test_a_vector_does_not_depend_on_its_neighbours(bundle, backend):
         assert encoder.embed(images[:0], "satellite").shape == (0, 64)
 
 
+@pytest.mark.parametrize("backend", ["torch", pytest.param("openvino", marks=needs_openvino)])
+def test_a_transformer_takes_square_chips_and_wide_panoramas(tmp_path, backend):
+    torch.manual_seed(4)
+    name = "test_vit"
+    config = ModelConfig(
+        name="vit",
+        architecture=name,
+        embedding_size=64,
+        satellite_size=96,
+        ground_size=(48, 192),
+        ground_view="panorama",
+        satellite_source_px=96,
+    )
+    state = create_backbone(name, image_size=96).state_dict()
+    bundle = bundles.write_bundle(tmp_path / "vit", config, state, "")
+    with Encoder(bundle, device="cpu", backend=backend, precision="fp32") as encoder:
+        for view, shape in (("satellite", (96, 96)), ("ground", (48, 192))):
+            images = pictures(3, *shape)
+            vectors, expected = encoder.embed(images, view), plain(bundle, images)
+            assert (vectors * expected).sum(axis=1).min() >= 0.999999
+            # OpenVINO interpolates position embeddings a little differently.
+            assert np.abs(vectors - expected).max() <= (1e-5 if backend == "torch" else 2e-4)
+
+
 def test_wrong_images_are_refused(bundle):
     with Encoder(bundle, device="cpu", backend="torch") as encoder:
         for images in (np.zeros((1, 96, 96, 3)), np.zeros((96, 96, 3), np.uint8), pictures(1, 48, 192)):
