@@ -133,8 +133,10 @@ class Mined:
         group = query_row // int(self.summary["queries_per_group"])
         if not 0 <= group < file.num_row_groups:
             raise GeolocatorError(f"the mining has no query {query_row}", path=self.folder / NEGATIVES)
-        table = file.read_row_group(group).to_pandas()
-        return table[table["query_row"] == query_row].reset_index(drop=True)
+        table = file.read_row_group(group)
+        # The rows of a query lie together, in the order of the queries.
+        first, last = table["query_row"].to_numpy().searchsorted([query_row, query_row + 1])
+        return table.slice(first, last - first).to_pandas()
 
     def _read(self, name: str) -> pandas.DataFrame:
         import pyarrow.parquet as pq

@@ -62,8 +62,7 @@ def neighbours_by_position(
     order = np.sort(kept)
     labels = np.asarray(reference_label)[order]
     place = (lambda xy: np.asarray(xy, np.float64)) if planar else unit_sphere
-    # Positions in lists are often sorted by street: without balancing and compaction the tree builds faster.
-    tree = cKDTree(place(reference[order]), balanced_tree=False, compact_nodes=False)
+    tree = cKDTree(place(reference[order]))
     found = np.full((len(query), k), -1, np.int32)
     wanted = min(k + 1, len(order))
     for start in range(0, len(query), _QUERIES_AT_ONCE):
