@@ -116,7 +116,7 @@ def _convert(bundle: Bundle, view: View, folder: Path) -> None:
     with torch.inference_mode(), warnings.catch_warnings():
         # PyTorch deprecates the tracing that OpenVINO's converter does.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", getattr(torch.jit, "TracerWarning"))  # noqa: B009 - not exported
         model = openvino.convert_model(network, example_input=example, input=[openvino.PartialShape(shape)])
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
