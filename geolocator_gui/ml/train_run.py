@@ -18,8 +18,9 @@ from geolocator_gui.events import Metric, Note, Steps
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.bundle import Bundle, find_bundle, open_bundle, write_bundle
 from geolocator_gui.ml.checkpoint import load_strict, read_state_dict
-from geolocator_gui.ml.datasets import KINDS, TrainingSamples, read_pairs
+from geolocator_gui.ml.datasets import KINDS, PairData, TrainingSamples, read_pairs
 from geolocator_gui.ml.model import SharedEncoder, create_encoder
+from geolocator_gui.ml.pack import PACKED, read_packed
 from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
 from geolocator_gui.ml.pairs_town import TownPairs
 from geolocator_gui.ml.train import BEST, LAST, Evaluate, train
@@ -157,15 +158,23 @@ def open_data(
             world=world,
         )
         return feed, TownValidation(town, model, per_town=min(150, max(4, (run.evaluate_limit or 600) // 4)))
-    if kind not in KINDS:
+    if kind == PACKED:
+        yield Note("The pairs came with the run.")
+    elif kind not in KINDS:
         raise DataError(
             f"'{kind}' is not a kind of data",
             path=run.data,
             hint=f"Write KIND:PATH with KIND {', '.join([*KINDS, 'town'])}.",
         )
-    # A packed run brings its pairs along.
-    root = folder / place if (folder / place / "pairs.json").is_file() else Path(place)
-    pairs = read_pairs(kind, root, "train", run.limit).for_model(model)
+    elif not KINDS[kind].trains:
+        raise DataError(f"{kind} is a test set; nothing may be trained on it", path=place)
+
+    def read(split: str) -> PairData:
+        if kind == PACKED:
+            return read_packed(folder / place, split)
+        return read_pairs(kind, place, split, run.limit if split == "train" else None).for_model(model)
+
+    pairs = read("train")
     for text in pairs.report.sentences():
         yield Note(text)
     settings = FeedSettings(
@@ -180,12 +189,10 @@ def open_data(
         rank=rank,
         world=world,
     )
-    if not KINDS[kind].trains:
-        raise DataError(f"{kind} is a test set; nothing may be trained on it", path=root)
     file_feed = FileFeed(TrainingSamples.of(pairs), settings)
     yield Note(f"{len(file_feed.samples):,} pairs to train on.")
     try:
-        held_out = read_pairs(kind, root, "val").for_model(model)
+        held_out = read("val")
     except DataError as error:
         yield Note(f"No evaluation during the run: {error.what}.", "warning")
         return file_feed, None

@@ -173,9 +173,9 @@ def test_a_window_leaves_what_the_photo_shows():
     cut = window(panorama, 0.0, 90.0, 0.75, (1, 2, 3))
     shown = (cut == 200).all(axis=2)
     assert shown.any(axis=0).sum() == 48
-    # At the middle 0.75 of a half width of tan 45° is 36.9° up and down: 20 rows of 3.75° in all.
-    assert shown[:, 96].sum() == 20
-    assert shown[:, 73].sum() < 20
+    # At the middle 0.75 of a half width of tan 45° is 36.9° up and down, 73.7° in rows of 1.875°.
+    assert shown[:, 96].sum() == 40
+    assert shown[:, 73].sum() < 40
 
 
 @pytest.mark.parametrize("name", ["fine-tune", "published", "quick"])
