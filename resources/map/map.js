@@ -51,6 +51,11 @@
       if (performance.now() - last > 100) { last = performance.now(); say("pointer", at(e)); }
     });
     document.addEventListener("keydown", (e) => { if (e.key === "Escape") stopDrawing(); });
+    // What was brought into view stays in view when the window changes, until the user moves the map.
+    for (const name of ["pointerdown", "wheel", "keydown"]) {
+      document.addEventListener(name, () => { looked = null; }, {capture: true, passive: true});
+    }
+    map.on("resize", () => { if (looked) look(looked[0], looked[1], true); });
     // The frame around the focus is for those who walk with keys.
     document.addEventListener("keydown", () => document.body.classList.add("keys"), true);
     document.addEventListener("pointerdown", () => document.body.classList.remove("keys"), true);
@@ -110,7 +115,7 @@
     highlight(m) { highlight(m.rank); },
     heat(m) { heat = overlay(heat, m, "heat"); legend.heat.hidden = !m.url; updateLegend(); },
     coverage(m) { coverage = overlay(coverage, m, "coverage"); },
-    weak(m) { weak = overlay(weak, m, "heat"); legend.weak.hidden = !m.url; updateLegend(); },
+    weak(m) { weak = overlay(weak, m, "heat", "cells"); legend.weak.hidden = !m.url; updateLegend(); },
     confusions(m) { showConfusions(m); },
     lift(m) { liftImpostor(m.place); },
     prior(m) {
@@ -128,15 +133,16 @@
   function move(smooth, still) { motion ? smooth() : still(); }
   function look(bounds, padding, jump) {
     // The legend lies over the lower edge.
+    looked = [bounds, padding];
     const edge = padding || 24;
     const options = {paddingTopLeft: [edge + 32, edge], paddingBottomRight: [edge, edge + 32], maxZoom: 19};
     move(() => jump ? map.fitBounds(bounds, {...options, animate: false}) : map.flyToBounds(bounds, {...options, ...fly()}),
          () => map.fitBounds(bounds, {...options, animate: false}));
   }
-  function overlay(old, m, pane) {
+  function overlay(old, m, pane, className = "") {
     if (old && m.url && old.getBounds().equals(box(m.bounds))) { old.setUrl(m.url); return old; }
     if (old) old.remove();
-    return m.url ? L.imageOverlay(m.url, box(m.bounds), {pane, opacity: 0.85, interactive: false}).addTo(map) : null;
+    return m.url ? L.imageOverlay(m.url, box(m.bounds), {pane, className, opacity: 0.85, interactive: false}).addTo(map) : null;
   }
 
   // -- matches ---------------------------------------------------------------------------------------------

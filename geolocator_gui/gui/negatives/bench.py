@@ -239,7 +239,7 @@ def in_words(result: MiningResult, row: int) -> tuple[str, str, str, str]:
     if rank == 1:
         return "The own chip ranks first.", told, "check-circle-outline", "positive"
     more = wording.counted(rank - 1, "chip looks", "chips look")
-    return f"{more} more alike than the own one.", told, "alert-outline", "warning"
+    return f"{more} more like it than its own.", told, "alert-outline", "warning"
 
 
 def _button(icon: str, words: str, tip: str) -> QToolButton:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QMarginsF, QObject, QPoint
@@ -37,7 +38,7 @@ class MiningMenu(QObject):
         result = inspector.result
         others = [f for f in inspector.minings if result is not None and f != result.folder]
         for folder in others:
-            compare.addAction(folder.name, lambda folder=folder: inspector.compare_with(folder))
+            compare.addAction(folder.name).triggered.connect(partial(self._compare, folder))
         if inspector.table.moved is not None:
             compare.addSeparator()
             compare.addAction(self.tr("Stop comparing"), lambda: inspector.compare_with(None))
@@ -46,15 +47,17 @@ class MiningMenu(QObject):
         menu.addSeparator()
         count = len(inspector.selected)
         whole = self.tr("all listed") if count < 2 else wording.counted(count, "selected photo")
-        for words, suffix in _SHEETS:
-            menu.addAction(
-                f"{self.tr('Contact sheet of')} {whole} ({words})…", lambda suffix=suffix: self.export(suffix)
-            )
-        for words, suffix in _TABLES:
-            menu.addAction(
-                f"{self.tr('Confusions of')} {whole} ({words})…", lambda suffix=suffix: self.export(suffix)
-            )
+        for title, kinds in ((self.tr("Contact sheet of"), _SHEETS), (self.tr("Confusions of"), _TABLES)):
+            for words, suffix in kinds:
+                made = menu.addAction(f"{title} {whole} ({words})…")
+                made.triggered.connect(partial(self._export, suffix))
         return menu
+
+    def _compare(self, folder: Path, checked: bool = False) -> None:
+        self._inspector.compare_with(folder)
+
+    def _export(self, suffix: str, checked: bool = False) -> None:
+        self.export(suffix)
 
     # -- marks --------------------------------------------------------------------------------------------
 

@@ -173,14 +173,14 @@ def _toggle(icon: str, tip: str, *, checked: bool = False) -> QToolButton:
 def _side(words: Label, tools: Sequence[QWidget], pane: QWidget) -> QVBoxLayout:
     side = QVBoxLayout()
     side.setSpacing(GRID // 2)
-    head = QHBoxLayout()
+    line = QWidget()
+    line.setFixedHeight(32)  # the same above every picture, with tools or without
+    head = QHBoxLayout(line)
+    head.setContentsMargins(0, 0, 0, 0)
     head.setSpacing(2)
     head.addWidget(words, 1)
     for widget in tools:
         head.addWidget(widget)
-    if not tools:
-        head.addSpacing(1)
-        words.setMinimumHeight(28)
-    side.addLayout(head)
+    side.addWidget(line)
     side.addWidget(pane, 1)
     return side
