@@ -70,12 +70,16 @@ def _filled(patch: Patch) -> tuple[NDArray[np.uint8], float]:
         return np.zeros_like(pixels), 1.0
     held = pixels if share == 0.0 else pixels[valid]
     flat = held.reshape(-1, 3)
-    if int((flat.max(axis=0).astype(np.int16) - flat.min(axis=0)).max()) <= _UNIFORM:
+    if _is_uniform(flat[:: max(1, len(flat) // 512)]) and _is_uniform(flat):  # the sample settles most
         return pixels, 1.0
     if share == 0.0:
         return pixels, 0.0
     mean = np.rint(flat.mean(axis=0)).astype(np.uint8)
     return np.where(valid[..., None], pixels, mean), share
+
+
+def _is_uniform(colours: NDArray[np.uint8]) -> bool:
+    return int((colours.max(axis=0).astype(np.int16) - colours.min(axis=0)).max()) <= _UNIFORM
 
 
 @dataclass(frozen=True)

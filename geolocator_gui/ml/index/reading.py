@@ -111,12 +111,18 @@ def digest(image: Pixels) -> int:
 
 def blank_fraction(image: Pixels) -> float:
     """Share of an image (h, w, 3) that is pure black or pure white in blocks: no data, drawn as a colour."""
-    height, width = image.shape[0] // 4 * 4, image.shape[1] // 4 * 4
-    inner = image[:height, :width]
-    pure = (inner.max(axis=2) == 0) | (inner.min(axis=2) == 255)
-    if not pure.any():
+    import cv2
+
+    black, white = (
+        cv2.inRange(image, (0, 0, 0), (0, 0, 0)),
+        cv2.inRange(image, (255, 255, 255), (255, 255, 255)),
+    )
+    pure = np.asarray(cv2.bitwise_or(black, white))
+    if not cv2.countNonZero(pure):
         return 0.0
-    return float(pure.reshape(height // 4, 4, width // 4, 4).all(axis=(1, 3)).mean())
+    height, width = image.shape[0] // 4 * 4, image.shape[1] // 4 * 4
+    blocks = pure[:height, :width].reshape(height // 4, 4, width // 4, 4)
+    return float((blocks > 0).all(axis=(1, 3)).mean()) if blocks.size else 0.0
 
 
 @contextlib.contextmanager
