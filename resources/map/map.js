@@ -20,7 +20,7 @@
   let map, bridge = null, words = {}, css = {}, motion = true;
   let imagery = null, heat = null, coverage = null, weak = null, prior = null, drawer = null, editing = false;
   let pins = new Map(), outlines = new Map(), lit = null, areaBounds = null, imageryBounds = null;
-  let area, marks, confusions, impostors = new Map(), litImpostor = null, buttons = {}, legend, hint;
+  let area, marks, confusions, impostors = new Map(), litImpostor = null, buttons = {}, legend, hint, looked = null;
 
   const say = (kind, fields) => bridge && bridge.send(JSON.stringify({kind, ...fields}));
   const box = (b) => L.latLngBounds([b[1], b[0]], [b[3], b[2]]);

@@ -20,7 +20,7 @@ def opened(window, wait, root) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_whole_story(make_window, wait, ask, hands, town, photos, connections, opened_files) -> None:
+def test_whole_story(make_window, wait, ask, hands, town, photos, connections, opened_files, caplog) -> None:
     window = make_window()
     session = window.session
     opened(window, wait, town)
@@ -80,6 +80,8 @@ def test_whole_story(make_window, wait, ask, hands, town, photos, connections, o
     heavy = (".jpg", ".mbtiles", ".parquet", ".npy", ".safetensors")
     by_gui = [path for path, in_gui in opened_files if in_gui and path.endswith(heavy)]
     assert by_gui == []
+
+    assert [text for text in caplog.messages if "Uncaught" in text] == []
 
     # close and start again: the run, the index and the answer are found again
     window.close()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QComboBox,
     QDoubleSpinBox,
     QFrame,
@@ -209,7 +208,7 @@ def number_box(low: float, high: float, suffix: str, special: str, tip: str) -> 
     box.setSuffix(suffix)
     box.setSpecialValueText(special)
     box.setToolTip(tip)
-    box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    box.lineEdit().setTextMargins(8, 0, 8, 0)
     return box
 
 

@@ -108,54 +108,36 @@ class _Delegate(QStyledItemDelegate):
         look = theme.current()
         left, right = thumb.right() + 1 + tokens.GRID, rect.right() - _PAD
         best = card.best
-        side = 0
+        side, metres = 0, ""
+        middle = QRect(right - 18, thumb.center().y() - 9, 18, 18)
         if best is not None:
-            side = 56
-            column = QRect(right - side + 1, rect.top() + _PAD, side, 20)
+            side = 42
+            column = QRect(right - 55, rect.top() + _PAD - 2, 56, 20)
             text(painter, column, wording.score(best.score), look.colour("text"), bold=True, right=True)
             error = card.answer.error_m if card.answer is not None else None
-            below = "" if error is None else wording.metres(error)
-            text(
-                painter,
-                column.translated(0, 19),
-                below,
-                look.colour("text_secondary"),
-                small=True,
-                right=True,
-            )
+            metres = "" if error is None else wording.metres(error)
         elif card.state == "failed":
             side = 24
-            icons.paint(
-                painter,
-                QRect(right - 18, thumb.center().y() - 9, 18, 18),
-                "alert-circle-outline",
-                look.colour("negative"),
-            )
+            icons.paint(painter, middle, "alert-circle-outline", look.colour("negative"))
         elif card.state == "locating":
             side = 24
-            icons.paint(
-                painter,
-                QRect(right - 18, thumb.center().y() - 9, 18, 18),
-                "crosshairs",
-                look.colour("accent"),
-            )
+            icons.paint(painter, middle, "crosshairs", look.colour("accent"))
         width = right - left - (side + tokens.GRID if side else 0)
-        text(
-            painter, QRect(left, rect.top() + _PAD, width, 20), card.path.name, look.colour("text"), bold=True
-        )
+        name = QRect(left, rect.top() + _PAD - 2, width, 20)
+        text(painter, name, card.path.name, look.colour("text"), bold=True)
         colour = look.colour("negative" if card.state == "failed" else "text_secondary")
-        text(painter, QRect(left, rect.top() + _PAD + 19, width, 16), card.line(), colour, small=True)
+        line = QRect(left, rect.top() + _PAD + 17, width if best is None else right - left, 16)
+        text(painter, line, card.line(), colour, small=True)
         if best is not None:
-            bar = QRectF(left, thumb.bottom() - 4, width, 4)
+            last = QRect(right - 55, thumb.bottom() - 13, 56, 16)
+            text(painter, last, metres, look.colour("text_secondary"), small=True, right=True)
+            taken = painter.fontMetrics().horizontalAdvance(metres) + tokens.GRID if metres else 0
+            bar = QRectF(left, last.center().y() - 1, right - left - taken, 4)
             rounded(painter, bar, look.colour("border"), 2)
-            filled = max(4.0, width * max(0.0, min(1.0, best.score)))
+            filled = max(4.0, bar.width() * max(0.0, min(1.0, best.score)))
             certain = card.answer is None or card.answer.stands_out
-            rounded(
-                painter,
-                QRectF(left, bar.top(), filled, 4),
-                look.colour("accent" if certain else "text_secondary"),
-                2,
-            )
+            shade = look.colour("accent" if certain else "text_secondary")
+            rounded(painter, QRectF(left, bar.top(), filled, 4), shade, 2)
 
 
 class PhotoList(QListView):

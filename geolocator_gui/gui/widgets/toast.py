@@ -1,4 +1,4 @@
-"""Messages over the lower left corner of the map: what happened, what to do, the log, undo."""
+"""Messages over the upper right corner of the map: what happened, what to do, the log, undo."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Toasts(QObject):
         super().__init__(over)
         self._over = over
         self._notifications = notifications
-        self._shown: list[_Toast] = []
+        self.shown: list[_Toast] = []
         notifications.posted.connect(self.show)
         over.installEventFilter(self)
 
@@ -76,20 +76,20 @@ class Toasts(QObject):
         self._over.removeEventFilter(self)
         self._over = over
         over.installEventFilter(self)
-        for toast in self._shown:
+        for toast in self.shown:
             toast.setParent(over)
             toast.show()
         self._place()
 
     def show(self, message: Message) -> None:
         """Show a message; the same message twice is shown once."""
-        for old in self._shown:
+        for old in self.shown:
             if old.message == message:
                 return
         toast = _Toast(message, self)
-        self._shown.append(toast)
-        while len(self._shown) > _MOST:
-            self.drop(self._shown[0])
+        self.shown.append(toast)
+        while len(self.shown) > _MOST:
+            self.drop(self.shown[0])
         toast.show()
         self._place()
         if message.level != "error":
@@ -98,12 +98,12 @@ class Toasts(QObject):
 
     def texts(self) -> list[str]:
         """What is shown now."""
-        return [toast.message.text for toast in self._shown]
+        return [toast.message.text for toast in self.shown]
 
     def drop(self, toast: _Toast) -> None:
         """Take a message away."""
-        if toast in self._shown:
-            self._shown.remove(toast)
+        if toast in self.shown:
+            self.shown.remove(toast)
             toast.hide()
             toast.deleteLater()
             self._place()
@@ -124,10 +124,10 @@ class Toasts(QObject):
         return False
 
     def _place(self) -> None:
-        bottom = self._over.height() - 40
-        for toast in reversed(self._shown):
+        # The upper right corner of the map is free: tools are left, the legend is below.
+        top = 44 + 12
+        for toast in self.shown:
             toast.adjustSize()
-            bottom -= toast.height()
-            toast.move(QPoint((self._over.width() - toast.width()) // 2, max(bottom, 8)))
+            toast.move(QPoint(self._over.width() - toast.width() - 16, top))
             toast.raise_()
-            bottom -= 8
+            top += toast.height() + 8
