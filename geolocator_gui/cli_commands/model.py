@@ -68,6 +68,8 @@ def add(
         print_json(describe(bundle))
         return
     print(f"Added {bundle.name}: {bundle.folder}")
+    if not bundle.config.source:
+        print(f"These are the weights of a {bundle.config.architecture}, not the released ones.")
     print(f"A forward pass of both views works. Use it with --model {bundle.name}.")
     if bundle.config.side_m is None:
         print("How much ground a chip covers is not known: give --side-m METRES when you build an index.")
@@ -111,7 +113,7 @@ def show(
         print_json(facts)
         return
     for key, value in facts.items():
-        print(f"{key:<20} {_words(value)}")
+        print(f"{key:<20} {_words(value, ' x ' if key.endswith('size') else ', ')}")
 
 
 @app.command("export")
@@ -254,11 +256,11 @@ def _row(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _words(value: Any) -> str:
+def _words(value: Any, between: str) -> str:
     if value is None:
         return "not known"
     if isinstance(value, dict):
         return ", ".join(f"{key} {number:g}" for key, number in value.items()) or "none"
     if isinstance(value, list):
-        return " x ".join(str(part) for part in value)
+        return between.join(str(part) for part in value)
     return str(value) if value != "" else "not known"

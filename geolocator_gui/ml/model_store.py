@@ -141,9 +141,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
 def describe_file(path: Path, architecture: str | None = None) -> dict[str, Any]:
     """All that can be told of a weights file by itself, JSON-able; raises `WeightsError`."""
     bundle = bundle_of_file(path, architecture=architecture, bare=True)
-    preset = preset_of(path)
-    sure = preset is not None and bundle.config.name == preset
-    return {**describe(bundle), "preset": preset if sure else None, "folder": None}
+    return {**describe(bundle), "preset": preset_of(path), "folder": None}
 
 
 def export_model(bundle: Bundle, path: Path, form: str) -> None:
@@ -208,8 +206,8 @@ def _bring(source: Path, target: Path, *, link: bool) -> None:
 
 def _card(source: Bundle, workspace_models: Path | None) -> str:
     """The card of the folder or of the preset, with a line on where these weights came from."""
-    presets = [bundle.folder for bundle in list_bundles(workspace_models) if bundle.name == source.name]
-    for folder in (source.folder, *presets, paths.models_dir() / source.name):
+    same = [bundle.folder for bundle in list_bundles(workspace_models) if bundle.name == source.name]
+    for folder in (source.folder, *same, paths.models_dir() / source.name):
         if (folder / CARD_FILE).is_file() and (folder / CONFIG_FILE).is_file():
             text = (folder / CARD_FILE).read_text("utf-8")
             break

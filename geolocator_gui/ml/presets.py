@@ -107,6 +107,9 @@ def bundle_of_file(
     Raises:
         WeightsError: The file is no weights file, or not of this architecture.
         BundleError: Nothing says which preset it is.
+
+    Weights of another network than the preset's get its sizes and cuts, with mean and std of their own, and
+    neither its name nor its scores.
     """
     from geolocator_gui.ml.architectures import recognise_architecture
     from geolocator_gui.ml.checkpoint import read_state_dict
@@ -117,7 +120,6 @@ def bundle_of_file(
         config = preset_config(preset, workspace_models)
     elif (guess := preset_of(path)) is not None:
         config = preset_config(guess)
-    given = architecture is not None
     if architecture is None:
         try:
             architecture = recognise_architecture(checkpoint.state, path)
@@ -127,15 +129,8 @@ def bundle_of_file(
             architecture = config.architecture
     if config is not None and _base(config.architecture) == _base(architecture):
         architecture = config.architecture
-    elif config is not None and preset is not None and not given:
-        raise WeightsError(
-            f"these are the weights of a {architecture}; the preset '{preset}' is for a "
-            f"{_base(config.architecture)}",
-            path=path,
-            hint=f"Choose another preset, or say --architecture {architecture} if this is meant.",
-        )
-    elif config is not None and preset is None:
-        config = None  # the name of a release on other weights says nothing
+    elif config is not None:
+        config = _of_another_network(config, architecture)
     if config is None and not bare:
         raise choose_a_preset(path)
     if config is None:
@@ -158,6 +153,25 @@ def bare_config(path: Path, architecture: str) -> ModelConfig:
         mean=facts.mean,
         std=facts.std,
         satellite_source_px=facts.size,
+    )
+
+
+def _of_another_network(config: ModelConfig, architecture: str) -> ModelConfig:
+    """A preset's preprocessing for weights that are not the released ones: their scores are not its own."""
+    from geolocator_gui.ml.backbone import data_defaults
+
+    facts, base = data_defaults(architecture), _base(architecture)
+    return config.model_copy(
+        update={
+            "name": f"{config.name}-{base}"[:64],
+            "title": f"{config.title} preprocessing, {base}",
+            "mean": facts.mean,
+            "std": facts.std,
+            "source": "",
+            "licence": "",
+            "trained_on": "",
+            "scores": {},
+        }
     )
 
 
