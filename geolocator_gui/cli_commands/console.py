@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from geolocator_gui.configs import Config
+from geolocator_gui.errors import InputError
 from geolocator_gui.events import Event, Metric, Note, Outcome, Progress, Steps
 from geolocator_gui.runs import RunFolder, execute
 
@@ -134,12 +136,19 @@ def run_verb(
         summary: JSON-able facts of the result for the last event.
     """
     run = RunFolder(thing)
+    new = not thing.exists()
     if config is None:
         config = run.read_config(kind)
     else:
         run.write_config(verb, config)
-    with Console(quiet=quiet) as show:
-        return execute(work(config, thing), run, show=show, summary=summary)
+    try:
+        with Console(quiet=quiet) as show:
+            return execute(work(config, thing), run, show=show, summary=summary)
+    except InputError:
+        # Refused before anything was made: a mistyped name leaves no folder behind.
+        if new and [path.name for path in thing.iterdir()] == ["run"]:
+            shutil.rmtree(thing)
+        raise
 
 
 def print_json(value: Any) -> None:

@@ -159,6 +159,7 @@ def test_wrong_input_is_one_message_and_exit_2(words, says, tmp_path):
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 3
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_of_every_verb_is_there():
