@@ -1,4 +1,12 @@
-"""Train the demo model on generated towns: `python -m tools.train_demo --out DIR`; again, it continues."""
+"""Train the demo model on generated towns; the same command continues.
+
+    python -m tools.train_demo --out DIR/first
+    python -m tools.train_demo --out DIR/second --leg second --start DIR/first
+    python -m tools.publish_demo --run DIR/second
+
+The first leg begins with random weights; towns join as it goes on. The second goes on from the first's averaged
+weights with a fresh optimiser, all towns, and the shipped town (but for its reserved squares) in every batch.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +20,26 @@ from geolocator_gui.configs import ModelConfig
 from geolocator_gui.events import Metric, Note
 from geolocator_gui.ml.model import create_encoder
 from geolocator_gui.ml.pairs_town import TownPairs
-from geolocator_gui.ml.train import train
+from geolocator_gui.ml.train import LAST, train
+from geolocator_gui.ml.train_state import read_state
 from geolocator_gui.ml.train_validation import TownValidation
+from geolocator_gui.town.demo import DEMO_SEED
 from geolocator_gui.training import TownPairsConfig, TrainConfig
 
 ARCHITECTURE = "convnext_atto"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LEGS = {
+    "first": (
+        TrainConfig(pairs=512_000, fast_depthwise=True, seed=1),
+        TownPairsConfig(shipped_seed=DEMO_SEED, shipped_share=0.33),
+    ),
+    "second": (
+        TrainConfig(pairs=240_000, learning_rate=1e-3, warmup_pairs=12_800, fast_depthwise=True, seed=2),
+        TownPairsConfig(
+            shipped_seed=DEMO_SEED, shipped_share=1.0, start_with=64, local_from=0.0, perspective=0.1
+        ),
+    ),
+}
 
 
 def demo_config(town: TownPairsConfig) -> ModelConfig:
@@ -45,22 +67,31 @@ def demo_config(town: TownPairsConfig) -> ModelConfig:
 
 def main() -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--pairs", type=int, default=600_000, help="pairs in the whole run (default 600000)")
+    parser.add_argument(
+        "--leg", choices=("first", "second"), default="first", help="see below; default first"
+    )
+    parser.add_argument("--start", type=Path, help="folder of the first leg's run (for the second)")
+    parser.add_argument("--pairs", type=int, help="pairs in the leg, in place of its own number")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="without torch.compile (no C++ compiler needed)")
-    parser.add_argument("--shipped-seed", type=int, default=None)
-    parser.add_argument("--shipped-share", type=float, default=0.0)
     arguments = parser.parse_args()
-    config = TrainConfig(
-        pairs=arguments.pairs,
-        threads=arguments.threads,
-        compile=not arguments.eager,
-        fast_depthwise=True,
-        seed=1,
+    if (arguments.leg == "second") != (arguments.start is not None):
+        parser.error("the second leg needs --start, the first has none")
+    config, town = LEGS[arguments.leg]
+    config = config.model_copy(
+        update={
+            "pairs": arguments.pairs or config.pairs,
+            "threads": arguments.threads,
+            "compile": not arguments.eager,
+        }
     )
-    town = TownPairsConfig(shipped_seed=arguments.shipped_seed, shipped_share=arguments.shipped_share)
+    model = create_encoder(ARCHITECTURE, config.temperature, config.seed)
+    if arguments.start is not None:
+        model.load_state_dict(read_state(arguments.start / "checkpoints" / LAST)["averaged"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     config.write_toml(arguments.out / "train.toml")
     town.write_toml(arguments.out / "town.toml")
@@ -71,7 +102,7 @@ def main() -> None:
     try:
         steps = train(
             config,
-            create_encoder(ARCHITECTURE, config.temperature, config.seed),
+            model,
             demo_config(town),
             feed,
             arguments.out / "checkpoints",
