@@ -152,5 +152,10 @@ def read_area(path: Path | str) -> Area:
 
     path = Path(path)
     polygons, found = read_outlines(path)
-    geometry, notes = normalise(polygons, path=path)
+    try:
+        geometry, notes = normalise(polygons, path=path)
+    except shapely.errors.ShapelyError as error:
+        raise AreaError(
+            f"the outline is too broken to be repaired ({error})", path=path, hint="Draw it anew."
+        ) from error
     return Area(path.stem, geometry, (*found, *notes))

@@ -28,6 +28,7 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
     import geopandas
     import pyogrio
     from pyproj.exceptions import ProjError
+    from shapely.errors import ShapelyError
 
     polygons: list[Polygon] = []
     notes: list[str] = []
@@ -41,7 +42,16 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
             if len(frame) > MAX_FEATURES:
                 raise AreaError(f"the layer {name!r} holds more than {MAX_FEATURES} features", path=path)
             polygons.extend(_degrees(frame, notes, path))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ProjError, ValueError) as error:
+    except (
+        pyogrio.errors.DataSourceError,
+        pyogrio.errors.DataLayerError,
+        pyogrio.errors.GeometryError,
+        pyogrio.errors.FieldError,
+        pyogrio.errors.FeatureError,
+        ShapelyError,
+        ProjError,
+        ValueError,
+    ) as error:
         raise AreaError(
             f"the area file cannot be read ({error})",
             path=path,

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from geolocator_gui.geo.imagery import open_imagery
-from geolocator_gui.geo.imagery.base import ImagerySource, MercatorBounds
+from geolocator_gui.geo.imagery.base import ImagerySource, MercatorBounds, Patch
 from geolocator_gui.geo.projection import lonlat_to_mercator
-from geolocator_gui.records import ImageryInfo
 
 _SAMPLE_PX = 256
+# Parts of the extent that are looked at, in this order.
+_PLACES = ((0.5, 0.5), *((x, y) for y in (0.5, 0.15, 0.85) for x in (0.1, 0.3, 0.7, 0.9)))
 
 
 def probe(src: str | Path | Mapping[str, Any], *, tiles_dir: Path | None = None) -> dict[str, Any]:
@@ -33,8 +34,7 @@ def probe(src: str | Path | Mapping[str, Any], *, tiles_dir: Path | None = None)
 def describe(source: ImagerySource) -> dict[str, Any]:
     """As `probe`, for a source that is open."""
     info = source.info
-    bounds = _sample_bounds(info)
-    patch = source.read(bounds, _SAMPLE_PX, _SAMPLE_PX)
+    bounds, patch = _sample(source)
     held = patch.pixels[patch.valid]
     return {
         "kind": info.kind,
@@ -57,13 +57,23 @@ def describe(source: ImagerySource) -> dict[str, Any]:
     }
 
 
-def _sample_bounds(info: ImageryInfo) -> MercatorBounds:
-    """A square of `_SAMPLE_PX` native pixels in the middle, smaller where the imagery is."""
-    west, south, east, north = info.bounds
+def _sample(source: ImagerySource) -> tuple[MercatorBounds, Patch]:
+    """A square of native pixels in the middle of the extent, or where there is imagery if not there."""
+    west, south, east, north = source.info.bounds
     if west > east:
         east += 360.0
-    lat = (south + north) / 2
-    (x0, x, x1), (y0, y, y1) = lonlat_to_mercator([west, (west + east) / 2, east], [south, lat, north])
-    half = info.metres_per_pixel / np.cos(np.radians(lat)) * _SAMPLE_PX / 2
-    half = float(min(half, (x1 - x0) / 2, (y1 - y0) / 2))
-    return float(x) - half, float(y) - half, float(x) + half, float(y) + half
+    (x0, x1), (y0, y1) = lonlat_to_mercator([west, east], [south, north])
+    scale = float(np.cos(np.radians((south + north) / 2)))
+    half = float(min(source.info.metres_per_pixel / scale * _SAMPLE_PX, x1 - x0, y1 - y0)) / 2
+    best: tuple[MercatorBounds, Patch] | None = None
+    for right, up in _PLACES:
+        x, y = float(x0 + (x1 - x0) * right), float(y0 + (y1 - y0) * up)
+        x, y = min(max(x, x0 + half), x1 - half), min(max(y, y0 + half), y1 - half)
+        bounds = (x - half, y - half, x + half, y + half)
+        patch = source.read(bounds, _SAMPLE_PX, _SAMPLE_PX)
+        if best is None or patch.valid.mean() > best[1].valid.mean():
+            best = bounds, patch
+        if patch.valid.mean() > 0.5:
+            break
+    assert best is not None
+    return best

@@ -127,16 +127,16 @@ class MBTilesSource(TiledSource):
         """The declared extent where it agrees with the tiles, else the extent of the finest levels' tiles."""
         boxes = []
         for zoom in zooms[-3:]:
-            edges = self._connection.execute(
-                "SELECT min(tile_column), max(tile_column), min(tile_row), max(tile_row) FROM tiles "
-                "WHERE zoom_level=?",
-                (zoom,),
-            ).fetchone()
+            edges = self._edges(zoom)
+            if edges is None:
+                continue
             last = (1 << zoom) - 1
             left, right, low, high = (int(np.clip(edge, 0, last)) for edge in edges)
             west, _, _, north = tile_bounds_lonlat(left, last - high, zoom)
             _, south, east, _ = tile_bounds_lonlat(right, last - low, zoom)
             boxes.append((west, south, east, north))
+        if not boxes:
+            raise ImageryError("its tiles have no place: columns and rows are no numbers", path=self._path)
         corners = np.array(boxes)
         found = [*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0)]
         try:
@@ -152,6 +152,20 @@ class MBTilesSource(TiledSource):
         if held[0] < held[2] and held[1] < held[3]:
             return BoundingBox(*(float(edge) for edge in held))
         return BoundingBox(*(float(edge) for edge in found))
+
+    def _edges(self, zoom: int) -> tuple[int, int, int, int] | None:
+        """First and last column, first and last row (from the south) of a zoom."""
+        ask = (
+            "SELECT min(tile_column), max(tile_column), min(tile_row), max(tile_row) FROM tiles "
+            "WHERE zoom_level=?"
+        )
+        # SQLite sorts numbers before text; only a damaged table needs the second look at every row.
+        numbers = " AND typeof(tile_column)='integer' AND typeof(tile_row)='integer'"
+        for question in (ask, ask + numbers):
+            found = self._connection.execute(question, (zoom,)).fetchone()
+            if all(isinstance(edge, int) for edge in found):
+                return found[0], found[1], found[2], found[3]
+        return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,7 +2,6 @@ import logging
 import os
 import stat
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest

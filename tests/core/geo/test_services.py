@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from geolocator_gui.errors import ImageryError
+from geolocator_gui.geo.imagery import open_imagery
+from geolocator_gui.geo.projection import HALF_WORLD_M, WORLD_M, tile_bounds
+from tests.core.geo.makers import cut_tiles, png, texture
+from tests.core.geo.tile_server import TileServer
+
+ZOOM, COLUMN, ROW = 18, 140_000, 70_000
+
+MATRIX = (
+    "<TileMatrix><ows:Identifier>{name}</ows:Identifier><ScaleDenominator>{scale:.10f}</ScaleDenominator>"
+    "<TopLeftCorner>-20037508.3428 20037508.3428</TopLeftCorner><TileWidth>256</TileWidth>"
+    "<TileHeight>256</TileHeight><MatrixWidth>{n}</MatrixWidth><MatrixHeight>{n}</MatrixHeight></TileMatrix>"
+)
+WMTS = """<?xml version="1.0"?>
+<Capabilities xmlns="http://www.opengis.net/wmts/1.0" xmlns:ows="http://www.opengis.net/ows/1.1"
+ xmlns:xlink="http://www.w3.org/1999/xlink" version="1.0.0">
+<ows:ServiceIdentification><ows:AccessConstraints>free for all</ows:AccessConstraints>
+</ows:ServiceIdentification>
+<ows:ServiceProvider><ows:ProviderName>The Survey</ows:ProviderName></ows:ServiceProvider>
+<ows:OperationsMetadata><ows:Operation name="GetTile"><ows:DCP><ows:HTTP>
+ <ows:Get xlink:href="{url}/kvp?"/></ows:HTTP></ows:DCP></ows:Operation></ows:OperationsMetadata>
+<Contents>
+<Layer><ows:Identifier>ortho</ows:Identifier>
+ <ows:WGS84BoundingBox><ows:LowerCorner>12 60</ows:LowerCorner>
+ <ows:UpperCorner>13 65</ows:UpperCorner></ows:WGS84BoundingBox>
+ <Style isDefault="true"><ows:Identifier>plain</ows:Identifier></Style><Format>image/png</Format>
+ <TileMatrixSetLink><TileMatrixSet>national</TileMatrixSet></TileMatrixSetLink>
+ <TileMatrixSetLink><TileMatrixSet>web</TileMatrixSet></TileMatrixSetLink>{resource}</Layer>
+<Layer><ows:Identifier>local only</ows:Identifier><Style><ows:Identifier/></Style><Format>image/png</Format>
+ <TileMatrixSetLink><TileMatrixSet>national</TileMatrixSet></TileMatrixSetLink></Layer>
+<TileMatrixSet><ows:Identifier>national</ows:Identifier>
+<ows:SupportedCRS>urn:ogc:def:crs:EPSG::25832</ows:SupportedCRS>
+</TileMatrixSet>
+<TileMatrixSet><ows:Identifier>web</ows:Identifier>
+<ows:SupportedCRS>urn:ogc:def:crs:EPSG::3857</ows:SupportedCRS>
+{matrices}</TileMatrixSet></Contents></Capabilities>"""
+REST = (
+    '<ResourceURL format="image/png" resourceType="tile" '
+    'template="{url}/{{TileMatrix}}/{{TileCol}}/{{TileRow}}.png"/>'
+)
+DTD = '<!DOCTYPE WMT_MS_Capabilities SYSTEM "http://schemas.opengis.net/wms/1.1.1/x.dtd">'
+
+
+def wmts_page(url, resource):
+    scale = WORLD_M / 256 / 0.00028
+    matrices = "".join(MATRIX.format(name=z, scale=scale / 2**z, n=2**z) for z in range(15, ZOOM + 1))
+    text = WMTS.format(url=url, resource=resource.format(url=url), matrices=matrices)
+    return "application/xml", text.encode()
+
+
+WMS = """<?xml version="1.0"?>{doctype}<{root} version="{version}">
+<Service><Name>WMS</Name><MaxWidth>4000</MaxWidth>
+<AccessConstraints>ask first</AccessConstraints></Service>
+<Capability><Request><GetMap><Format>image/tiff</Format>
+<Format>image/png</Format></GetMap></Request><Layer><Title>all</Title>
+<{crs}>EPSG:4326</{crs}><{crs}>EPSG:3857</{crs}>
+<EX_GeographicBoundingBox><westBoundLongitude>12</westBoundLongitude><eastBoundLongitude>13</eastBoundLongitude>
+<southBoundLatitude>60</southBoundLatitude><northBoundLatitude>65</northBoundLatitude></EX_GeographicBoundingBox>
+<Layer><Name>ortho</Name><Attribution><Title>The Survey</Title></Attribution></Layer>
+<Layer><Name>roads</Name></Layer></Layer></Capability></{root}>"""
+
+
+@pytest.fixture(scope="module")
+def ground():
+    return texture(768, 768)
+
+
+@pytest.fixture
+def server(ground):
+    with TileServer(cut_tiles(ground, ZOOM, COLUMN, ROW)) as running:
+        yield running
+
+
+def box(columns=3, rows=3):
+    west, _, _, north = tile_bounds(COLUMN, ROW, ZOOM)
+    _, south, east, _ = tile_bounds(COLUMN + columns - 1, ROW + rows - 1, ZOOM)
+    return west, south, east, north
+
+
+@pytest.mark.parametrize("form", ["rest", "kvp"])
+def test_wmts(server, tmp_path, ground, form):
+    server.pages["/1.0.0/WMTSCapabilities.xml"] = wmts_page(server.url, REST if form == "rest" else "")
+    server.tile_from_query = lambda request: tuple(
+        int(request.query[name]) for name in ("TILEMATRIX", "TILECOL", "TILEROW")
+    )
+    text = f"wmts:{server.url}/1.0.0/WMTSCapabilities.xml#layer=ortho"
+    with open_imagery(text, tiles_dir=tmp_path) as source:
+        assert np.array_equal(source.read(box(), 768, 768).pixels, ground)
+        assert source.info.attribution == "The Survey"
+        assert source.info.licence == "free for all"
+        assert source.info.bounds == (12, 60, 13, 65)
+        assert source.info.bulk
+    if form == "kvp":
+        asked = server.requests[-1]
+        assert "STYLE=plain" in asked
+        assert "REQUEST=GetTile" in asked
+
+
+def test_wmts_says_what_it_lacks(server, tmp_path):
+    server.pages["/caps.xml"] = wmts_page(server.url, REST)
+    for settings, words in {
+        "": "2 layers",
+        "#layer=maps": "no layer 'maps'",
+        "#layer=local only": "not offered in Web-Mercator",
+        "#layer=ortho&matrix_set=national": "not offered in Web-Mercator",
+        "#layer=ortho&format=image/webp": "no JPEG, PNG or WebP",
+    }.items():
+        with pytest.raises(ImageryError, match=words):
+            open_imagery(f"wmts:{server.url}/caps.xml{settings}", tiles_dir=tmp_path)
+
+
+@pytest.mark.parametrize("version", ["1.3.0", "1.1.1"])
+def test_wms(server, tmp_path, ground, version):
+    older = version == "1.1.1"
+    text = WMS.format(
+        doctype=DTD if older else "",
+        root="WMT_MS_Capabilities" if older else "WMS_Capabilities",
+        version=version, crs="SRS" if older else "CRS",
+    )  # fmt: skip
+    server.pages["/wms"] = ("text/xml", text.encode())
+    side = WORLD_M / 2**17
+    whole = np.zeros((1024, 1024, 3), np.uint8)
+    whole[:768, :768] = ground
+    server.tiles = {
+        (17, COLUMN // 2 + x, ROW // 2 + y): png(whole[y * 512 : y * 512 + 512, x * 512 : x * 512 + 512])
+        for x in (0, 1)
+        for y in (0, 1)
+    }
+
+    def key(request):
+        west, _, _, north = (float(edge) for edge in request.query["BBOX"].split(","))
+        assert request.query["LAYERS"] == "ortho"
+        assert request.query["WIDTH"] == "512"
+        assert request.query["SRS" if older else "CRS"] == "EPSG:3857"
+        return 17, round((west + HALF_WORLD_M) / side), round((HALF_WORLD_M - north) / side)
+
+    server.tile_from_query = key
+    with open_imagery(f"wms:{server.url}/wms#layer=ortho&max_zoom=17", tiles_dir=tmp_path) as source:
+        assert np.array_equal(source.read(box(), 768, 768).pixels, ground)
+        assert source.info.attribution == "The Survey"
+        assert source.info.bounds == (12, 60, 13, 65)
+    with pytest.raises(ImageryError, match="roads"):
+        open_imagery(f"wms:{server.url}/wms", tiles_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"hello",
+        b"<html>",
+        b"<ServiceException>no</ServiceException>",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><WMS_Capabilities>&b;</WMS_Capabilities>',
+        b"<WMS_Capabilities version='1.3.0'/>",
+    ],
+)
+def test_answers_that_are_no_capabilities(server, tmp_path, body):
+    server.pages["/ows"] = ("text/xml", body)
+    for kind in ("wms", "wmts"):
+        with pytest.raises(ImageryError):
+            open_imagery(f"{kind}:{server.url}/ows#concurrency=1", tiles_dir=tmp_path / kind)
