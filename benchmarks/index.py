@@ -38,6 +38,7 @@ from geolocator_gui.ml.index.segments import CELL, BatchWriter
 from geolocator_gui.paths import demo_dir
 
 Floats = NDArray[np.float32]
+_HNSW_UP_TO = 200_000
 
 
 def unit(vectors: Floats) -> Floats:
@@ -284,6 +285,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder if not given")
     parser.add_argument("--keep", action="store_true", help="use the index that is there, and leave it")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--hnsw", action="store_true", help="build HNSW however long it takes")
     parser.add_argument("--build", action="store_true", help="time a build of the demo town instead")
     parser.add_argument("--model", default="demo-town")
     parser.add_argument("--overlap", type=float, default=0.75)
@@ -305,7 +307,10 @@ def main() -> None:
             if not options.no_peers:
                 torch_product(index, queries, truth, report)
                 peer("flat", index, queries, truth, folder, report)
-                peer("hnsw", index, queries, truth, folder, report)
+                if index.count <= _HNSW_UP_TO or options.hnsw:
+                    peer("hnsw", index, queries, truth, folder, report)
+                else:
+                    say("peer HNSW64", f"not built beyond {_HNSW_UP_TO:,} chips unless --hnsw is given")
     finally:
         if not options.keep and options.folder is None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -150,8 +150,7 @@ class Localiser:
 
     def scores(self, query: Query) -> Floats:
         """Scores of all chips in row order, float32 (N,): the best over the hypotheses."""
-        best: Floats = self.index.all_scores(query.vectors).max(axis=0)
-        return best
+        return self.index.best_scores(query.vectors)[0]
 
     def rank_of(self, query: Query, position: LonLat) -> int | None:
         """Rank of the best chip that contains a position among all chips, from 1; None if none does."""
@@ -231,9 +230,7 @@ class Localiser:
 
     def _rank(self, query: Query, mask: NDArray[np.bool_] | None, top: int) -> Ranked:
         if self.index.count <= _SCORE_ALL:
-            every = self.index.all_scores(query.vectors)
-            hypotheses = every.argmax(axis=0)
-            scores: Floats = every.max(axis=0)
+            scores, hypotheses = self.index.best_scores(query.vectors)
             rows = np.arange(len(scores)) if mask is None else np.flatnonzero(mask)
             best = rows[np.lexsort((rows, -scores[rows]))]
             total = float(weights(scores[best], float(scores[best[0]]), self._sharpness).sum())

@@ -22,7 +22,7 @@ from geolocator_gui.events import Metric, Note, Pace, Steps
 from geolocator_gui.ml.index import durable
 from geolocator_gui.ml.index.cells import Cells
 from geolocator_gui.ml.index.finish import finish_index
-from geolocator_gui.ml.index.manifest import MANIFEST_FILE, Manifest, read_manifest, write_manifest
+from geolocator_gui.ml.index.manifest import COPY_FILE, MANIFEST_FILE, Manifest, read_manifest, write_manifest
 from geolocator_gui.ml.index.plan import Plan, make_plan
 from geolocator_gui.ml.index.reading import CutChips, ReadAhead, Reader, opened
 from geolocator_gui.ml.index.segments import CELL, BatchWriter
@@ -134,7 +134,7 @@ def _start(plan: Plan, folder: Path) -> Manifest:
         parts=plan.parts,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
-    if (folder / MANIFEST_FILE).exists():
+    if any((folder / name).exists() for name in (MANIFEST_FILE, COPY_FILE)):
         manifest = read_manifest(folder)
         if not _same_build(manifest, wanted):
             raise IndexFolderError(
@@ -146,8 +146,15 @@ def _start(plan: Plan, folder: Path) -> Manifest:
         return manifest
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        strange = [path for path in folder.iterdir() if path.name != "run" and not durable.is_scratch(path)]
     except OSError as error:
         raise durable.explain(error, folder) from error
+    if strange:
+        raise IndexFolderError(
+            f"this folder is not empty and not an index (it holds {strange[0].name!r})",
+            path=folder,
+            hint="Choose a new or empty folder.",
+        )
     durable.sweep(folder)
     write_manifest(folder, wanted)
     return wanted

@@ -168,10 +168,16 @@ def remove(path: Path) -> None:
         raise explain(error, path) from error
 
 
+def is_scratch(path: Path) -> bool:
+    """Whether a file is one that `scratch_of` named."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
 def sweep(folder: Path) -> None:
     """Delete what a killed process left half-written in a folder."""
-    for scratch in folder.glob(".*.partial"):
-        remove(scratch)
+    for path in sorted(folder.iterdir()):
+        if is_scratch(path):
+            remove(path)
 
 
 def sync_folder(folder: Path) -> None:

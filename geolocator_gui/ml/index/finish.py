@@ -20,7 +20,7 @@ from geolocator_gui.ml.index.manifest import (
     write_manifest,
 )
 from geolocator_gui.ml.index.quick import build_search
-from geolocator_gui.ml.index.segments import journal_path, segment_name
+from geolocator_gui.ml.index.segments import is_own_file, journal_path, segment_name
 from geolocator_gui.ml.index.table import write_chips
 
 
@@ -93,7 +93,7 @@ def finish_switch(folder: Path, manifest: Manifest) -> Manifest:
 def drop_other_generations(folder: Path, manifest: Manifest) -> None:
     """Delete vectors and staged files that the manifest does not name."""
     for path in sorted((folder / "vectors").iterdir()):
-        if not path.name.startswith(f"{manifest.generation:03d}"):
+        if is_own_file(path) and not path.name.startswith(f"{manifest.generation:03d}"):
             durable.remove(path)
     for name in (CHIPS_FILE, SEARCH_FILE):
         if (folder / (NEXT + name)).exists():

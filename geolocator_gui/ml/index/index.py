@@ -15,7 +15,7 @@ from geolocator_gui.ml.bundle import Bundle
 from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest, read_manifest
 from geolocator_gui.ml.index.plan import check_fingerprint
 from geolocator_gui.ml.index.quick import QuickSearch, wants_structure
-from geolocator_gui.ml.index.search import exact_scores, exact_search
+from geolocator_gui.ml.index.search import exact_best, exact_scores, exact_search
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
 from geolocator_gui.ml.index.table import ChipTable, derived_path, read_chips
 from geolocator_gui.records import BoundingBox, LonLat
@@ -129,6 +129,10 @@ class Index:
         """Cosines of every chip: (N,) for a query (D,), (Q, N) for (Q, D)."""
         scores = exact_scores(self.vectors, self._checked(np.atleast_2d(queries)))
         return scores[0] if queries.ndim == 1 else scores
+
+    def best_scores(self, queries: Floats) -> tuple[Floats, Rows]:
+        """The best of all queries (Q, D) for every chip: cosines float32 (N,), and which query it was."""
+        return exact_best(self.vectors, self._checked(queries))
 
     def within(self, geometries: Sequence[object]) -> NDArray[np.bool_]:
         """(N,) chips whose centre lies in any of these shapely geometries (degrees)."""

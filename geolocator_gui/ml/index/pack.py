@@ -162,6 +162,8 @@ def _unpack(archive: zipfile.ZipFile, file: Path, scratch: Path) -> Steps[None]:
     pace = Pace("Reading the file", sum(member.file_size for member in members), "bytes")
     done = 0
     for member in members:
+        if member.filename == _ATTRIBUTION:
+            continue  # for people who look into the file; the manifest has it
         target = scratch / member.filename
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as source, target.open("xb") as out:

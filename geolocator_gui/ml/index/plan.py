@@ -17,12 +17,15 @@ from geolocator_gui.geo.grid import ChipGrid, build_grid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.address import parse_address
 from geolocator_gui.geo.imagery.keys import without_key
+from geolocator_gui.geo.imagery.tiled import TiledSource
 from geolocator_gui.ml.bundle import Bundle, bundle_by_fingerprint, find_bundle, missing_weights
 from geolocator_gui.ml.index.manifest import ImageryRecord, Manifest, PartRecord
 
 if TYPE_CHECKING:
     from geolocator_gui.geo.imagery.base import ImagerySource
     from geolocator_gui.ml.encoder import Encoder
+
+_COUNTED_CHIPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -330,8 +333,7 @@ def estimate_index(config: IndexConfig, *, workspace_models: Path | None = None)
     try:
         with opened(config.imagery) as sources:
             tiles = sum(
-                count_tiles(sources[0], grid, plan.bundle.config.satellite_source_px).tiles
-                for grid in plan.grids
+                _tiles(sources[0], grid, plan.bundle.config.satellite_source_px) for grid in plan.grids
             )
             with Reader([source.clone() for source in sources], plan.bundle.config) as reader:
                 cut, embed = _measure(plan, reader, encoder)
@@ -352,6 +354,17 @@ def estimate_index(config: IndexConfig, *, workspace_models: Path | None = None)
         device=device,
         notes=plan.notes,
     )
+
+
+def _tiles(source: ImagerySource, grid: ChipGrid, source_px: int) -> int:
+    """Tiles that a grid lies on: counted, or for very many chips reckoned from the area."""
+    if grid.count <= _COUNTED_CHIPS or not isinstance(source, TiledSource):
+        return count_tiles(source, grid, source_px).tiles
+    middle = grid.rows(grid.count // 2, grid.count // 2 + 1)
+    west, _, east, _ = middle.mercator()[0]
+    level = source.level_for(float(east - west) / source_px)
+    side = level.resolution * level.tile_px * grid.side_m / float(east - west)  # ground metres
+    return round(grid.area.km2 * 1e6 / side**2)
 
 
 def _measure(plan: Plan, reader: Any, encoder: Encoder) -> tuple[float, float]:

@@ -24,6 +24,17 @@ def exact_scores(vectors: Vectors, queries: Floats) -> Floats:
     return scores
 
 
+def exact_best(vectors: Vectors, queries: Floats) -> tuple[Floats, Rows]:
+    """The best of all queries for every chip: scores float32 (N,) and which query it was, int64 (N,)."""
+    scores = np.empty(len(vectors), dtype=np.float32)
+    which = np.empty(len(vectors), dtype=np.int64)
+    for start, block in _scored(vectors, queries, None):
+        stop = start + block.shape[1]
+        which[start:stop] = block.argmax(axis=0)
+        scores[start:stop] = block.max(axis=0)
+    return scores, which
+
+
 def exact_search(
     vectors: Vectors, queries: Floats, k: int, mask: NDArray[np.bool_] | None = None
 ) -> tuple[Floats, Rows]:

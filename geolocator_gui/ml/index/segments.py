@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geolocator_gui.errors import IndexFolderError
-from geolocator_gui.ml.index import journal
+from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.durable import AppendFile
 from geolocator_gui.ml.index.journal import Commit
 from geolocator_gui.ml.index.manifest import SegmentRecord
@@ -29,6 +30,11 @@ SEGMENT_BYTES = 2 << 30
 def segment_name(generation: int, segment: int) -> str:
     """Stem of a segment's files."""
     return f"{generation:03d}-{segment:04d}"
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a file under `vectors/` is one that a generation is made of; nothing else is ever deleted."""
+    return re.fullmatch(r"\d{3}(\.journal|-\d{4}\.(f16|cells))", path.name) is not None
 
 
 def journal_path(folder: Path, generation: int) -> Path:
@@ -181,9 +187,9 @@ class BatchWriter:
 
     def _sweep(self) -> None:
         """Delete segments of this generation beyond the last committed one."""
-        for path in (self._folder / "vectors").glob(f"{self._generation:03d}-*.*"):
-            if int(path.stem.split("-")[1]) > self._segment:
-                path.unlink()
+        for path in sorted((self._folder / "vectors").glob(f"{self._generation:03d}-*.*")):
+            if is_own_file(path) and int(path.stem.split("-")[1]) > self._segment:
+                durable.remove(path)
 
     def _open_segment(self) -> None:
         name = segment_name(self._generation, self._segment)

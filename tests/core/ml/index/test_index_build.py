@@ -75,6 +75,14 @@ def test_other_settings_in_the_same_folder_are_refused(copy, config):
         finish(build_index(other, copy))
 
 
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path, config):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "holiday.jpg").touch()
+    with pytest.raises(IndexFolderError, match=r"not empty and not an index \(it holds 'holiday.jpg'\)"):
+        finish(build_index(config, tmp_path / "mine"))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["holiday.jpg"]
+
+
 def test_stopped_build_continues_to_the_same_bits(tmp_path, config, whole):
     steps = build_index(config, tmp_path / "index")
     for event in steps:
@@ -136,3 +144,11 @@ def test_estimate_counts_what_the_build_makes(world, config, whole):
     size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
     assert 0.4 * size < found.bytes < 2.5 * size
     assert ZOOM == 19
+
+
+def test_tiles_of_huge_areas_are_reckoned(config, monkeypatch):
+    from geolocator_gui.ml.index import plan
+
+    counted = estimate_index(config).tiles
+    monkeypatch.setattr(plan, "_COUNTED_CHIPS", 1)
+    assert estimate_index(config).tiles == pytest.approx(counted, abs=4)
