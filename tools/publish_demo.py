@@ -128,6 +128,8 @@ def main() -> None:
     )
     text = card(train, town, int(content["step"]), float(content["seconds"]), figures, arguments.notes)
     bundle = write_bundle(arguments.out, config, state, text)
+    for file in bundle.folder.iterdir():
+        file.chmod(0o644)
     size = bundle.weights_path.stat().st_size / 1e6
     print(
         f"{bundle.folder}: step {content['step']}, {size:.1f} MB, sha256 {bundle.config.weights_sha256[:12]}…"

@@ -4,8 +4,9 @@
     python -m tools.train_demo --out DIR/second --leg second --start DIR/first
     python -m tools.publish_demo --run DIR/second
 
-The first leg begins with random weights; towns join as it goes on. The second goes on from the first's averaged
-weights with a fresh optimiser, all towns, and the shipped town (but for its reserved squares) in every batch.
+The first leg begins with random weights; towns join as it goes on. The second goes on from the first's
+averaged weights with a fresh optimiser, all towns, and the shipped town (but for its reserved squares) in
+every batch.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ def run_training(run: TrainRun, folder: Path, *, workspace_models: Path | None =
     Raises:
         GeolocatorError: The data or the model cannot be used.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     with process_group() as (rank, world):
         bundle = start_bundle(run, folder, workspace_models)
         model = start_model(run, bundle)
