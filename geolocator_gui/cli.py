@@ -48,12 +48,14 @@ def mount() -> None:
         compare,
         demo,
         evaluate,
+        imagery,
         index,
         localise,
         mine,
         model,
         pairs,
         serve,
+        train,
     )
 
     app.command("demo")(demo.demo)
@@ -62,7 +64,11 @@ def mount() -> None:
     app.add_typer(model.app, name="model")
     app.command("embed")(model.embed)
     app.command("devices")(model.devices)
+    app.add_typer(imagery.app, name="imagery")
     app.command("pairs")(pairs.pairs)
+    app.command("train")(train.train)
+    app.command("pack")(train.pack)
+    app.command("publish")(train.publish)
     app.command("mine")(mine.mine)
     app.command("evaluate")(evaluate.evaluate)
     app.command("compare")(compare.compare)
@@ -90,7 +96,7 @@ def main() -> None:
         # The reader of our output went away (`| head`); nothing is left to say to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the last border before the user
+    except Exception as error:
         if debug:
             raise
         from geolocator_gui.runs import describe_fault
