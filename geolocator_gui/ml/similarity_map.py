@@ -1,17 +1,21 @@
 """Which regions of a photo and of a chip make their vectors alike.
 
 The similarity s = q · r of two unit vectors is followed back to the feature map that enters the last stage of
-the backbone (for a ConvNeXt at stride 16). Gradient times activation, summed over the channels, is what each
-position contributes to s in first order; what lowers s is left out. The method is Grad-CAM's (Selvaraju et
-al., ICCV 2017) without the averaging of the gradient, which would lose the place.
+the backbone (for a ConvNeXt at stride 16). The map at a position is gradient times activation, as in Grad-CAM
+(Selvaraju et al., ICCV 2017) but without averaging the gradient, which would lose the place; and the
+activation is taken relative to the image's mean. So the map says, in first order, what s would lose if this
+position looked like the average of its image. The mean matters: a stage that begins with a normalisation of
+each position is blind to its scale, and gradient times activation alone would be zero everywhere. What adds
+less than the mean position is left out: both vectors have length 1, so only the relation of regions counts.
 
-Only the last stage is differentiated: the stages before it run once without a graph.
+Only the last stage is differentiated: the stages before it run without a graph.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geolocator_gui.errors import InputError
 from geolocator_gui.ml.transforms import normalise
 
 if TYPE_CHECKING:
@@ -47,12 +52,16 @@ class SimilarityMaps:
     """Explains similarities of one network.
 
     Args:
-        backbone: Turns normalised images into raw features; in evaluation mode.
+        backbone: Turns normalised images into raw features; in evaluation mode, its weights frozen.
         config: Names mean and std.
+
+    Raises:
+        InputError: The architecture has no last stage that is known.
     """
 
     def __init__(self, backbone: nn.Module, config: ModelConfig) -> None:
-        self._backbone: Any = backbone
+        self._backbone = backbone
+        self._last = _last_stage(backbone, config.architecture)
         self._config = config
 
     def explain(self, photo: Pixels, chip: Pixels) -> Alike:
@@ -71,50 +80,71 @@ class SimilarityMaps:
             _contribution(features, gradient, image.shape[:2])
             for features, gradient, image in zip((left, right), gradients, (photo, chip), strict=True)
         ]
-        return Alike(float(similarity), maps[0], maps[1])
+        return Alike(float(similarity.detach()), maps[0], maps[1])
 
     def _split(self, image: Pixels) -> tuple[Tensor, Tensor]:
         """The features that enter the last stage, a leaf of the graph, and the unit vector made of them."""
-        network = self._backbone
         pixels = torch.from_numpy(normalise(image[None], self._config.mean, self._config.std))
-        stages = getattr(network, "stages", None)
-        if isinstance(stages, nn.Sequential) and hasattr(network, "stem") and len(stages) > 1:
-            with torch.no_grad():
-                features = stages[:-1](network.stem(pixels))
-            leaf = features.detach().requires_grad_(True)
-            last = getattr(network, "norm_pre", nn.Identity())(stages[-1](leaf))
-        else:
-            with torch.no_grad():
-                features = network.forward_features(pixels)
-            leaf = features.detach().requires_grad_(True)
-            last = leaf
-        vector = functional.normalize(network.forward_head(last).float(), dim=-1)
-        return leaf, vector
+        leaves: list[Tensor] = []
+
+        def cut(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            leaves.append(inputs[0].detach().requires_grad_(True))
+            return (leaves[0], *inputs[1:])
+
+        handle = self._last.register_forward_pre_hook(cut)
+        try:
+            vector = functional.normalize(self._backbone(pixels).float(), dim=-1)
+        finally:
+            handle.remove()
+        return leaves[0], vector
+
+
+def _last_stage(backbone: nn.Module, architecture: str) -> nn.Module:
+    for name in ("stages", "blocks"):
+        parts = getattr(backbone, name, None)
+        if isinstance(parts, nn.Sequential | nn.ModuleList) and len(parts):
+            return parts[-1]
+    last = getattr(backbone, "layer4", None)
+    if isinstance(last, nn.Module):
+        return last
+    raise InputError(
+        f"a similarity map cannot be made for {architecture}",
+        hint="It is made for ConvNeXt, vision transformers and ResNets.",
+    )
 
 
 def _contribution(features: Tensor, gradient: Tensor, size: tuple[int, ...]) -> Floats:
     """(h, w) in 0..1 from features and gradient, (1, C, a, b) or tokens (1, T, C)."""
-    product = (features * gradient).detach()
-    plane = _tokens_to_plane(product.sum(-1)[0], size) if product.ndim == 3 else product.sum(1)[0]
-    plane = plane.clamp_min(0)[None, None]
+    activation, slope = features.detach(), gradient.detach()
+    if activation.ndim == 3:
+        rows, columns = token_grid(activation.shape[1], size)
+        prefix = activation.shape[1] - rows * columns
+        activation, slope = (
+            part[:, prefix:].transpose(1, 2).reshape(1, -1, rows, columns) for part in (activation, slope)
+        )
+    plane = (slope * (activation - activation.mean((2, 3), keepdim=True))).sum(1)[0]
+    plane = (plane - plane.mean()).clamp_min(0)[None, None]
     whole = functional.interpolate(plane, size=tuple(size[:2]), mode="bicubic", align_corners=False)
     values: NDArray[np.float32] = whole[0, 0].clamp_min(0).numpy().astype(np.float32)
     return values / max(float(values.max()), 1e-12)
 
 
-def _tokens_to_plane(values: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Patch tokens (T,) as a grid with the image's proportions; class and register tokens come first."""
-    count = len(values)
-    for prefix in range(6):
-        patches = count - prefix
-        rows = round((patches * size[0] / size[1]) ** 0.5)
-        if (
-            rows > 0
-            and patches % rows == 0
-            and abs(patches / rows / rows - size[1] / size[0]) < 0.05 * size[1]
-        ):
-            return values[prefix:].reshape(rows, patches // rows)
-    return values[None, :]
+def token_grid(tokens: int, size: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of the patches among so many tokens of an image (h, w).
+
+    Class and register tokens, at most eight, come first; of the grids that are left the one whose proportions
+    are nearest to the image's is taken, the larger one of equals.
+    """
+    wanted = math.log(size[1] / size[0])
+    found: list[tuple[float, int, int, int]] = []
+    for prefix in range(min(9, tokens)):
+        patches = tokens - prefix
+        for rows in range(1, patches + 1):
+            if patches % rows == 0:
+                columns = patches // rows
+                found.append((abs(math.log(columns / rows) - wanted), prefix, rows, columns))
+    _, _, rows, columns = min(found)
+    return rows, columns
 
 
 def overlay(image: Pixels, weights: Floats, *, longest: int = 1024) -> Pixels:

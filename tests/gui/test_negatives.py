@@ -309,6 +309,7 @@ def test_the_form_says_what_is_missing_and_what_a_run_gets(page, tmp_path) -> No
     form.what.setCurrentIndex(form.what.findData("data"))
     form.place.setText("vigor:/data/VIGOR")
     form.model.addItem("toy", "/models/toy")
+    form.model.setCurrentIndex(form.model.findData("/models/toy"))
     form.refresh()
     assert form.start_button.isEnabled()
     config = form.config(tmp_path)
