@@ -134,8 +134,8 @@
   function look(bounds, padding, jump) {
     // The legend lies over the lower edge.
     looked = [bounds, padding];
-    const edge = padding || 24;
-    const options = {paddingTopLeft: [edge + 32, edge], paddingBottomRight: [edge, edge + 32], maxZoom: 19};
+    const low = map.getSize().y < 260, edge = low ? 8 : padding || 24, legendRoom = low ? 0 : 32;
+    const options = {paddingTopLeft: [edge + 32, edge], paddingBottomRight: [edge, edge + legendRoom], maxZoom: 19};
     move(() => jump ? map.fitBounds(bounds, {...options, animate: false}) : map.flyToBounds(bounds, {...options, ...fly()}),
          () => map.fitBounds(bounds, {...options, animate: false}));
   }

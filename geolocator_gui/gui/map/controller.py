@@ -85,7 +85,7 @@ class MapController(QObject):
         for match in card.answer.matches:
             if match.rank == rank:
                 b = match.bounds
-                wide, high = (b.east - b.west), (b.north - b.south)
+                wide, high = (b.east - b.west) / 2, (b.north - b.south) / 2
                 self.show_bounds(BoundingBox(b.west - wide, b.south - high, b.east + wide, b.north + high))
 
     def show_answer(self) -> None:
