@@ -170,7 +170,7 @@
     }
     if (m.own) {
       L.marker([m.own.lat, m.own.lon], {interactive: false, keyboard: false, zIndexOffset: 1500,
-        icon: L.divIcon({className: "", html: make("div", "truth"), iconSize: [18, 18]})}).addTo(marks);
+        icon: L.divIcon({className: "", html: make("div", "truth"), iconSize: [26, 26]})}).addTo(marks);
     }
     legend.guess.hidden = m.matches.length === 0;
     legend.fused.hidden = !m.fused;
@@ -218,7 +218,7 @@
     }
     if (m.query) {
       L.marker([m.query.lat, m.query.lon], {interactive: false, keyboard: false, zIndexOffset: 1500,
-        icon: L.divIcon({className: "", html: make("div", "truth"), iconSize: [18, 18]})}).addTo(confusions);
+        icon: L.divIcon({className: "", html: make("div", "truth"), iconSize: [26, 26]})}).addTo(confusions);
     }
     legend.query.hidden = !m.query;
     legend.margin.hidden = m.items.length === 0;
