@@ -241,8 +241,8 @@ def stall(driver: Driver, photos: int) -> None:
     worst, rare = gaps[-1] * 1000, gaps[int(len(gaps) * 0.999)] * 1000
     seconds = time.perf_counter() - began
     print(
-        f"stall: worst {worst:.0f} ms, 99.9th percentile {rare:.0f} ms in {seconds:.0f} s with an index building, "
-        f"{located} of {photos} photos located, the map panning (target 50)"
+        f"stall: worst {worst:.0f} ms, 99.9th percentile {rare:.0f} ms in {seconds:.0f} s with an index "
+        f"building, {located} of {photos} photos located, the map panning (target 50)"
     )
 
 
