@@ -6,7 +6,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from geolocator_gui.errors import AreaError, ImageryError, PhotoError
@@ -21,8 +21,9 @@ from tests.core.geo.test_area_files import GPX, POLYGON, kml
 from tests.core.geo.test_pmtiles_folder import write_pmtiles
 
 ZOOM, COLUMN, ROW = 18, 140_000, 70_000
+# A failing example is printed as found: making it smaller can take longer than all tests together.
 QUICK = settings(
-    max_examples=30, deadline=None,
+    max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
