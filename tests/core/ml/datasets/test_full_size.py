@@ -19,9 +19,10 @@ def fill(folder: Path, names: list[str]) -> None:
 
 
 def seconds(call) -> tuple[object, float]:
-    began = time.perf_counter()
+    # Of this process alone: how busy the machine is says nothing about the reader.
+    began = time.process_time()
     result = call()
-    return result, time.perf_counter() - began
+    return result, time.process_time() - began
 
 
 @pytest.mark.slow
@@ -52,7 +53,7 @@ def test_vigor_at_full_size_reads_in_seconds(tmp_path: Path, record_testsuite_pr
     assert len(test.reference_paths) == 90_618
     assert len(test.query_paths) + len(train) == PANORAMAS
     assert test.report.missing == train.data.report.missing == 0
-    assert max(took_test, took_train) < 20.0
+    assert max(took_test, took_train) < 5.0
 
 
 @pytest.mark.slow
@@ -73,4 +74,4 @@ def test_cvusa_at_full_size_reads_in_seconds(tmp_path: Path, record_testsuite_pr
     record_testsuite_property("cvusa_seconds", took)
     assert len(train.query_paths) == 35_532
     assert train.report.dropped == train.report.notes == ()
-    assert took < 10.0
+    assert took < 3.0

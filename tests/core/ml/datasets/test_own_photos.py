@@ -277,6 +277,20 @@ def test_nothing_usable_is_an_error_with_the_reasons(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
+def test_the_demo_model_finds_most_of_the_demo_photos(made, tmp_path: Path) -> None:
+    from geolocator_gui.ml.encoder import Encoder
+    from geolocator_gui.ml.evaluate import evaluate
+
+    pairs = read_pairs("pairs", made[0], "train")
+    with Encoder(find_bundle("demo-town"), device="cpu", backend="torch", precision="fp32") as encoder:
+        found = finish(evaluate(pairs, encoder, tmp_path))
+    assert found.queries == made[1].train
+    # Panoramas and ordinary photos among 15 or so chips; photos placed at a wrong heading fall to chance.
+    assert found.figures["R@1"] >= 50.0
+    assert found.figures["R@1 chance"] < 10.0
+
+
 def scanned(name: str, lon: float, lat: float, **more) -> Scanned:
     return Scanned(name, 1, 1, digest=f"{name}-".ljust(64, "0"), lon=lon, lat=lat, **more)
 
