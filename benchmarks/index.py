@@ -298,10 +298,11 @@ def main() -> None:
         if options.build:
             build_time(folder, report, options.model, options.overlap)
         else:
-            print(f"{options.chips:,} chips of {options.dimension} dimensions")
             if not (options.keep and Index.is_finished(folder)):
                 seconds = make_index(folder, options.chips, options.dimension)
                 say("committing, finishing", f"{seconds['commit']:.1f} s, {seconds['finish']:.1f} s")
+            manifest = Index.open(folder).manifest
+            print(f"{manifest.count:,} chips of {manifest.dimension} dimensions")
             index, queries, truth = ours(folder, report)
             structure(folder, index, report)
             if not options.no_peers:
