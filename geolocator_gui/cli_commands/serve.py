@@ -56,11 +56,11 @@ class Worker:
         """Answer until the requests end."""
         self._say({"hello": PROTOCOL, "pid": os.getpid()})
         try:
-            for line in requests:
-                if line.strip():
-                    self._answer(line)
-        except BrokenPipeError:
-            pass  # the window is gone; so is the reason to work
+            # A broken pipe means that the window is gone, and with it the reason to work.
+            with contextlib.suppress(BrokenPipeError):
+                for line in requests:
+                    if line.strip():
+                        self._answer(line)
         finally:
             self._close()
 

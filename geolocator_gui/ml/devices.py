@@ -90,12 +90,11 @@ def _gpus() -> list[dict[str, Any]]:
 
 def cpu_name() -> str:
     """The processor's name as it gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines():
+    linux = Path("/proc/cpuinfo")
+    if linux.exists():
+        for line in linux.read_text("utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not Linux
     return platform.processor() or platform.machine()
 
 
