@@ -35,9 +35,22 @@ LEGS = {
         TownPairsConfig(shipped_seed=DEMO_SEED, shipped_share=0.33),
     ),
     "second": (
-        TrainConfig(pairs=240_000, learning_rate=1e-3, warmup_pairs=12_800, fast_depthwise=True, seed=2),
+        TrainConfig(
+            pairs=300_000,
+            learning_rate=1e-3,
+            warmup_pairs=12_800,
+            label_smoothing=0.0,
+            fast_depthwise=True,
+            seed=2,
+        ),
         TownPairsConfig(
-            shipped_seed=DEMO_SEED, shipped_share=1.0, start_with=64, local_from=0.0, perspective=0.1
+            shipped_seed=DEMO_SEED,
+            shipped_share=0.75,
+            start_with=64,
+            towns_per_batch=2,
+            local_from=0.0,
+            local_radius_m=200.0,
+            perspective=0.1,
         ),
     ),
 }
