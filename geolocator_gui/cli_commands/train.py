@@ -49,6 +49,9 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue the run in this folder.")
     ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say what the run will need on this machine.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -57,6 +60,12 @@ def train(
     Stop it with Ctrl-C at any time: the same command, or --resume, goes on where it was.
     On several GPUs: torchrun --nproc-per-node N -m geolocator_gui.cli train ….
     """
+    if estimate:
+        if data is None:
+            raise ConfigError("no pairs are named", hint="Name them with --data KIND:PATH.")
+        wanted = plan(data, model, preset_name, settings or [], start=start, limit=limit)
+        _print_estimate(wanted, workspace, as_json=as_json)
+        return
     folder = resume or out or _new_folder(workspace, data)
     if folder is None:
         raise ConfigError("no folder is named", hint="Name one with --out DIR or --workspace DIR.")
@@ -110,7 +119,8 @@ def pack(
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
-        print(f"{file}: {size / 1e6:.1f} MB. There: unpack, pip install -r requirements.txt, python train.py")
+        print(f"{file}: {size / 1e6:.1f} MB. There:")
+        print("unpack it, then: pip install -r requirements.txt; python train.py")
 
 
 def publish(
@@ -171,8 +181,27 @@ def plan(
     return with_settings(TrainRun.from_mapping(fields), settings)
 
 
+def _print_estimate(run: TrainRun, workspace: Path | None, *, as_json: bool) -> None:
+    from geolocator_gui.ml.train_estimate import estimate
+    from geolocator_gui.ml.train_run import start_bundle, start_model
+
+    bundle = start_bundle(run, Path(), workspace_models(workspace, Path()))
+    needs = estimate(run, start_model(run, bundle), bundle.config)
+    if as_json:
+        print_json(needs.to_dict())
+        return
+    print(
+        f"{needs.steps:,} steps on {needs.device}: about {needs.seconds / 60:.0f} min, without evaluations.\n"
+        f"Memory for a whole batch: about {needs.bytes_whole / 1e9:.1f} GB (estimated)."
+    )
+    if needs.micro_batch == 0:
+        print("Not even one image fits: choose a smaller model or another device.")
+    elif needs.micro_batch:
+        print(f"That does not fit: {needs.micro_batch} images at once, with the same gradients, do.")
+
+
 def unpacked(file: Path, scratch: Path) -> Path:
-    """The folder of a zipped run; raises `DataError` if the file is none or names places outside of itself."""
+    """The folder of a zipped run; raises `DataError` if it is none or names places outside of itself."""
     try:
         with zipfile.ZipFile(file) as archive:
             for entry in archive.namelist():

@@ -20,7 +20,8 @@ from geolocator_gui.events import Note, finish
 from geolocator_gui.ml.bundle import open_bundle, write_bundle
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.pack import pack
-from geolocator_gui.ml.train_run import publish, run_training
+from geolocator_gui.ml.train_estimate import estimate
+from geolocator_gui.ml.train_run import publish, run_training, start_model
 from geolocator_gui.training import TrainRun
 from tests.core.ml.training_stand_ins import MODEL, colour_image, tiny_model
 
@@ -170,3 +171,16 @@ def test_a_zip_that_reaches_outside_is_refused(tmp_path):
         archive.writestr("../run.json", "{}")
     with pytest.raises(DataError, match="outside of itself"):
         unpacked(tmp_path / "bad.zip", tmp_path / "scratch")
+
+
+def test_an_estimate_grows_with_the_batch_and_shrinks_with_frozen_parts(cvusa, models):
+    def needs(*settings):
+        run = small_run(cvusa, models, *settings)
+        return estimate(run, start_model(run, open_bundle(models / "tiny")), MODEL)
+
+    small, large, frozen = needs(), needs("batch_size=32"), needs("batch_size=32", "freeze=5")
+    assert 2 * small.bytes_whole < large.bytes_whole
+    assert frozen.bytes_whole < large.bytes_whole
+    assert small.steps == 6
+    assert small.seconds > 0
+    assert small.micro_batch is None
