@@ -132,7 +132,7 @@ def test_near_the_limit_no_chip_reaches_beyond_it():
 
 def test_a_wide_area_is_ordered_in_stripes_and_held_in_little_memory():
     area = area_from_bbox((10, 50, 12, 51))
-    start = time.perf_counter()
+    start = time.process_time()
     tracemalloc.start()
     grid = build_grid(area, 72, 0.5)
     assert grid.count > 10_000_000 * 0.8 * 0.9 * 0.9 or grid.count > 5_000_000
@@ -141,6 +141,6 @@ def test_a_wide_area_is_ordered_in_stripes_and_held_in_little_memory():
     tracemalloc.stop()
     assert last.lon.max() > 11.9
     assert peak < 50e6
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
     first = grid.rows(0, 100_000)
     assert np.ptp(first.lon) < 0.2

@@ -10,8 +10,10 @@ from rasterio.warp import transform_bounds
 
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import open_imagery
+from geolocator_gui.geo.imagery.fetch import USER_AGENT
 from geolocator_gui.geo.projection import tile_bounds
 from tests.core.geo.makers import texture, write_geotiff
+from tests.core.geo.tile_server import TileServer
 
 ZOOM, COLUMN, ROW = 18, 140_000, 80_000
 
@@ -277,3 +279,19 @@ def test_real_rasters(shared_dir):
     with open_imagery(shared_dir / "real" / "colorado_15cm_utm13.tif") as source:
         assert source.info.crs == "EPSG:26913"
         assert source.info.metres_per_pixel == pytest.approx(0.15, abs=0.002)
+
+
+def test_a_raster_on_a_server_is_read_in_ranges(tmp_path, ground):
+    big = np.tile(ground, (6, 4, 1))
+    path = write_geotiff(tmp_path / "a.tif", big, ZOOM, COLUMN, ROW)
+    secret = "s3cretS3cretS3cretS3cret0"
+    with TileServer({}) as server:
+        server.files["/a.tif"] = path
+        with open_imagery(f"{server.url}/a.tif?token={secret}#attribution=Nobody") as source:
+            assert np.array_equal(source.read(block(1, 1), 256, 256).pixels, ground[:256, :256])
+            assert source.info.attribution == "Nobody"
+            assert secret not in repr(source.info)
+        assert server.agents == {USER_AGENT}
+        with pytest.raises(ImageryError) as caught:
+            open_imagery(f"{server.url}/none.tif?token={secret}")
+    assert secret not in str(caught.value)

@@ -41,7 +41,7 @@ def quick(monkeypatch):
 
     def manners(**fields):
         short = {
-            "attempts": 4, "first_wait_s": 0.02, "longest_wait_s": 3.0, "silence_s": 0.4, "whole_s": 0.6,
+            "attempts": 4, "first_wait_s": 0.02, "longest_wait_s": 3.0, "silence_s": 1.0, "whole_s": 1.5,
             "connect_s": 1.0, "max_bytes": 2 * 1024 * 1024,
         }  # fmt: skip
         return Manners(**{**short, **fields})

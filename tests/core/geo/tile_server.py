@@ -7,6 +7,7 @@ import collections
 import hashlib
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,7 @@ class TileServer:
         statuses: How often each status was answered.
         busiest: Most requests under way at a time.
         pages: Fixed answers (content type, body) by path.
+        files: Files by path, served with ranges.
         delay: Seconds before each answer.
     """
 
@@ -38,6 +40,7 @@ class TileServer:
         self.agents: set[str] = set()
         self.statuses: collections.Counter[int] = collections.Counter()
         self.busiest = 0
+        self.files: dict[str, Path] = {}
         self.delay = 0.0
         self.cache_control = "max-age=3600"
         self.retry_after = "0"
@@ -86,6 +89,9 @@ class TileServer:
         if self.tile_from_query is not None and request.query.get("TILEROW", request.query.get("BBOX")):
             return await self._answer(request, self.tile_from_query(request))
         self.requests.append(request.path_qs)
+        self.agents.add(request.headers.get("User-Agent", ""))
+        if request.path in self.files:
+            return web.FileResponse(self.files[request.path])
         kind, body = self.pages.get(request.path, ("text/plain", b""))
         self.statuses[200 if body else 404] += 1
         return web.Response(body=body, content_type=kind, status=200 if body else 404)
