@@ -1,6 +1,10 @@
 """What every test can ask for."""
 
+import os
 from pathlib import Path
+
+# As the program does: numpy's own threads fight the encoder's and the other test process's for the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def test_ctrl_c_stops_politely_and_the_same_command_goes_on(tmp_path):
         str(demo_dir() / "town.mbtiles"),
         "--batch-size",
         "16",
+        *("--backend", "torch", "--precision", "fp32"),
         "--out",
         str(tmp_path / "town"),
     ]
@@ -128,7 +130,7 @@ def test_ctrl_c_stops_politely_and_the_same_command_goes_on(tmp_path):
     )
     events = tmp_path / "town" / "run" / "events.jsonl"
     until = time.monotonic() + 120
-    while not (events.exists() and '"done": 32' in events.read_text()):
+    while not (events.exists() and re.search(r'"done": [1-9]', events.read_text())):
         assert child.poll() is None, child.communicate()
         assert time.monotonic() < until
         time.sleep(0.05)

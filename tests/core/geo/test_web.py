@@ -263,7 +263,7 @@ def test_keys_never_show(server, tmp_path, caplog, monkeypatch):
 @pytest.mark.parametrize(
     ("src", "bare"),
     [
-        ("/home/me/town.mbtiles", "/home/me/town.mbtiles"),
+        ("/srv/me/town.mbtiles", "/srv/me/town.mbtiles"),
         ("https://h.org/{z}/{x}/{y}.png", "https://h.org/{z}/{x}/{y}.png"),
         (
             "https://h.org/{z}/{x}/{y}?access_token=abc&v=2",
