@@ -45,11 +45,10 @@ print(time.time())
 _MAP = """
 import sys, time
 from pathlib import Path
-from geolocator_gui.gui.app import make_application
+from geolocator_gui.gui.app import make_application, make_window
 app = make_application()
-from geolocator_gui.gui.main_window import MainWindow
 from geolocator_gui.gui.settings import Settings
-window = MainWindow(Settings())
+window = make_window(Settings(), with_map=True)
 window.show()
 window.map_ready.connect(lambda: (print(time.time()), app.quit()))
 window.open_at_start([Path(sys.argv[1])])

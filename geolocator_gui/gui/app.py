@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import sys
@@ -12,6 +13,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
+
+    from geolocator_gui.gui.main_window import MainWindow
+    from geolocator_gui.gui.settings import Settings
+
+_PARTS = ("session", "answer_pane", "panels.area", "panels.photos", "commands", "top_bar", "main_window")
 
 
 def prepare_environment() -> None:
@@ -44,6 +50,31 @@ def make_application(arguments: Sequence[str] = ()) -> QApplication:
     return application
 
 
+def make_window(settings: Settings, *, with_map: bool) -> MainWindow:
+    """The window, not shown yet.
+
+    Args:
+        settings: What is remembered.
+        with_map: A workspace will be opened at once: the map is made first, and the window's parts are loaded
+            while Chromium starts. Without, the welcome page comes up before anything of the map is loaded.
+    """
+    from PySide6.QtWidgets import QApplication
+
+    early_map = None
+    if with_map:
+        from geolocator_gui.gui.map.handlers import Handlers
+        from geolocator_gui.gui.map.imagery_pool import ImageryPool
+        from geolocator_gui.gui.map.view import MapView
+
+        early_map = MapView(Handlers(ImageryPool()))
+        for part in _PARTS:
+            importlib.import_module(f"geolocator_gui.gui.{part}")
+            QApplication.processEvents()  # the page's requests are answered on this thread
+    from geolocator_gui.gui.main_window import MainWindow
+
+    return MainWindow(settings, early_map)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window and return when it is closed."""
     parser = argparse.ArgumentParser(prog="geolocator-gui", description="Find where a photo was taken.")
@@ -54,10 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     application = make_application()
     from PySide6.QtCore import QTimer
 
-    from geolocator_gui.gui.main_window import MainWindow
     from geolocator_gui.gui.settings import Settings
 
-    window = MainWindow(Settings())
+    settings = Settings()
+    reopens = bool(settings.recent()) and settings.text("reopen", "yes") == "yes"
+    window = make_window(settings, with_map=bool(options.demo or options.paths or reopens))
     window.show()
     if options.demo:
         QTimer.singleShot(0, window.commands.open_demo)

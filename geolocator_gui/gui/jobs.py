@@ -47,10 +47,12 @@ class Jobs(QObject):
     Signals:
         changed: The rows are other ones.
         ended: A `RunRow` that has just left "running".
+        beginning: A run is about to start or continue; whatever holds the device or the memory lets go.
     """
 
     changed = Signal()
     ended = Signal(object)
+    beginning = Signal()
 
     def __init__(
         self, background: Background, notifications: Notifications, parent: QObject | None = None
@@ -89,6 +91,7 @@ class Jobs(QObject):
 
     def start(self, verb: str, thing: Path, config: Config) -> None:
         """Start a new run."""
+        self.beginning.emit()
 
         def work() -> Job:
             run = RunFolder(thing)
@@ -99,6 +102,7 @@ class Jobs(QObject):
 
     def resume(self, thing: Path) -> None:
         """Continue a run that stopped, failed or was killed."""
+        self.beginning.emit()
 
         def work() -> Job:
             run = RunFolder(thing)

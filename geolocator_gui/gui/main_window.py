@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
@@ -20,12 +21,10 @@ from geolocator_gui.gui.answer_pane import AnswerPane
 from geolocator_gui.gui.commands import Commands
 from geolocator_gui.gui.exports import Exports
 from geolocator_gui.gui.inputs import Inputs
+from geolocator_gui.gui.late_page import LatePage, Panels
 from geolocator_gui.gui.map.controller import MapController
 from geolocator_gui.gui.map.view import MapView
-from geolocator_gui.gui.negatives.placing import JudgingPlace
 from geolocator_gui.gui.panels.area import AreaPanel
-from geolocator_gui.gui.panels.negatives import NegativesPanel
-from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.panels.photos import PhotosPanel
 from geolocator_gui.gui.panels.runs import RunsPanel
 from geolocator_gui.gui.panels.training import TrainingPanel
@@ -37,11 +36,18 @@ from geolocator_gui.gui.welcome import Welcome
 from geolocator_gui.gui.widgets.rail import Page, Rail
 from geolocator_gui.gui.widgets.toast import Toasts
 
+if TYPE_CHECKING:
+    from geolocator_gui.gui.panels.negatives import NegativesPanel
+
 _ANSWER_HEIGHT, _PANEL_WIDTH = 248, 336
 
 
 class MainWindow(QMainWindow):
     """The window.
+
+    Args:
+        settings: What is remembered.
+        early_map: A map that was made before the window, so that Chromium started meanwhile.
 
     Signals:
         map_ready: The map page can show things.
@@ -49,22 +55,22 @@ class MainWindow(QMainWindow):
 
     map_ready = Signal()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, early_map: MapView | None = None) -> None:
         super().__init__()
         self.setObjectName("Surface")
         self.setWindowTitle("Geolocator")
         self.setAcceptDrops(True)
         self.setMinimumSize(820, 560)
-        self.session = Session(settings, self)
+        self.session = Session(settings, self, early_map.handlers if early_map is not None else None)
+        self._early_map = early_map
         self.map_view: MapView | None = None
         self.map: MapController | None = None
-        self.panels: dict[str, Panel] = {
-            "area": AreaPanel(self.session),
-            "photos": PhotosPanel(self.session),
-            "negatives": NegativesPanel(self.session),
-            "training": TrainingPanel(self.session),
-            "runs": RunsPanel(self.session),
-        }
+        self.panels = Panels(
+            area=AreaPanel(self.session),
+            photos=PhotosPanel(self.session),
+            training=TrainingPanel(self.session),
+            runs=RunsPanel(self.session),
+        )
         self.exports = Exports(self.session, self)
         self.answer = AnswerPane(self.session)
         self.commands = Commands(self)
@@ -93,30 +99,15 @@ class MainWindow(QMainWindow):
     # -- making -------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.rail = Rail(
-            [
-                Page("area", "vector-square", self.tr("Area"), self.tr("Imagery, outline, index (Ctrl+1)")),
-                Page(
-                    "photos",
-                    "image-multiple-outline",
-                    self.tr("Photos"),
-                    self.tr("Photos to locate (Ctrl+2)"),
-                ),
-                Page(
-                    "negatives",
-                    "select-compare",
-                    self.tr("Hard\nnegatives"),
-                    self.tr("What the model confuses (Ctrl+3)"),
-                ),
-                Page(
-                    "training",
-                    "chart-bell-curve-cumulative",
-                    self.tr("Training"),
-                    self.tr("Fine-tune a model (Ctrl+4)"),
-                ),
-                Page("runs", "playlist-play", self.tr("Runs"), self.tr("Work in progress and done (Ctrl+5)")),
-            ]
-        )
+        tr = self.tr
+        pages = [
+            ("area", "vector-square", tr("Area"), tr("Imagery, outline, index (Ctrl+1)")),
+            ("photos", "image-multiple-outline", tr("Photos"), tr("Photos to locate (Ctrl+2)")),
+            ("negatives", "select-compare", tr("Hard\nnegatives"), tr("What the model confuses (Ctrl+3)")),
+            ("training", "chart-bell-curve-cumulative", tr("Training"), tr("Fine-tune a model (Ctrl+4)")),
+            ("runs", "playlist-play", tr("Runs"), tr("Work in progress and done (Ctrl+5)")),
+        ]
+        self.rail = Rail([Page(*page) for page in pages])
         self.top_bar = TopBar(self.session, self.commands.workspace_menu())
         self.status = StatusBar(self.session)
         self._pages = QStackedWidget()
@@ -125,6 +116,7 @@ class MainWindow(QMainWindow):
         self._pages.setMaximumWidth(520)
         for panel in self.panels.values():
             self._pages.addWidget(panel)
+        self.judging = self.panels.late = LatePage(self.session, self._pages, self)
         self._map_place = QWidget()
         self._map_place.setObjectName("MapPlace")
         self._map_place.setMinimumSize(240, 160)
@@ -143,6 +135,7 @@ class MainWindow(QMainWindow):
         self._split.addWidget(self._right)
         self._split.setStretchFactor(0, 0)
         self._split.setStretchFactor(1, 1)
+        self.judging.put_under(self.answer, self._split, self._right)
         middle = QWidget()
         line = QHBoxLayout(middle)
         line.setContentsMargins(0, 0, 0, 0)
@@ -180,15 +173,9 @@ class MainWindow(QMainWindow):
         photos.add_wanted.connect(commands.add_photos)
         photos.show_wanted.connect(self.show_answer)
         photos.compare_wanted.connect(lambda: self.answer.show_compare(True))
-        negatives, training, runs = self.panels["negatives"], self.panels["training"], self.panels["runs"]
-        if (
-            isinstance(negatives, NegativesPanel)
-            and isinstance(training, TrainingPanel)
-            and isinstance(runs, RunsPanel)
-        ):
-            negatives.photos_wanted.connect(lambda: self.show_page("photos"))
-            negatives.index_wanted.connect(lambda: self.show_page("area"))
-            self.judging = JudgingPlace(negatives, self.answer, self._split, self._right)
+        self.judging.made.connect(self._on_late_page)
+        training, runs = self.panels["training"], self.panels["runs"]
+        if isinstance(training, TrainingPanel) and isinstance(runs, RunsPanel):
             training.runs_wanted.connect(lambda: self.show_page("runs"))
             runs.area_wanted.connect(lambda: self.show_page("area"))
         self.status.runs_wanted.connect(lambda: self.show_page("runs"))
@@ -209,7 +196,8 @@ class MainWindow(QMainWindow):
     def make_map(self) -> MapView:
         """Make the map, once; the welcome page is shown without it, so that it appears at once."""
         if self.map_view is None:
-            self.map_view = MapView(self.session.handlers)
+            self.map_view = self._early_map or MapView(self.session.handlers)
+            self._early_map = None
             self.map = MapController(self.session, self.map_view)
             self._map_place.layout().addWidget(self.map_view)  # type: ignore[union-attr]
             self.map_view.dropped.connect(self.inputs.on_drag)
@@ -218,6 +206,8 @@ class MainWindow(QMainWindow):
             self.map.menu_wanted.connect(self.commands.map_menu)
             self.map.match_chosen.connect(self._on_map_match)
             self.judging.attach_map(self.map, self.map_view)
+            if self.map_view.is_ready:
+                QTimer.singleShot(0, self.map_view.ready.emit)
         return self.map_view
 
     # -- pages --------------------------------------------------------------------------------------------
@@ -276,6 +266,10 @@ class MainWindow(QMainWindow):
         if open_:
             self.photos_panel.list.setFocus()
         self.commands.refresh()
+
+    def _on_late_page(self, panel: NegativesPanel) -> None:
+        panel.photos_wanted.connect(lambda: self.show_page("photos"))
+        panel.index_wanted.connect(lambda: self.show_page("area"))
 
     def _on_message(self, message: object) -> None:
         # Before a workspace is open there is no desk to lay a message on.
@@ -377,7 +371,7 @@ class MainWindow(QMainWindow):
         self._split.setHandleWidth(1)
         self._right.setHandleWidth(1)
         page = settings.text("page", "photos")
-        self.show_page(page if page in self.panels else "photos")
+        self.show_page(page if page in (*self.panels, "negatives") else "photos")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout and end what belongs to the window; runs work on."""
@@ -390,9 +384,10 @@ class MainWindow(QMainWindow):
             settings.set_layout("window", self.saveGeometry())
             settings.set_layout("split", self._split.saveState())
             settings.set_layout("right", self._right.saveState())
+            # The page before the imagery: no tile may be read from a file that is being closed.
+            for view in filter(None, (self.map_view, self._early_map)):
+                view.close_page()
             self.session.close()
-            if self.map_view is not None:
-                self.map_view.close_page()
         super().closeEvent(event)
 
     def open_at_start(self, paths: list[Path]) -> None:

@@ -69,14 +69,16 @@ class Session(QObject):
     selection_changed = Signal()
     match_changed = Signal(object)
 
-    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+    def __init__(
+        self, settings: Settings, parent: QObject | None = None, handlers: Handlers | None = None
+    ) -> None:
         super().__init__(parent)
         self.settings = settings
         self.notifications = Notifications(self)
         self.background = Background(self)
         self.background.failed.connect(self.notifications.error)
-        self.imagery_pool = ImageryPool()
-        self.handlers = Handlers(self.imagery_pool)
+        self.handlers = handlers or Handlers(ImageryPool())
+        self.imagery_pool = self.handlers.imagery
         self.pictures = Pictures(self.imagery_pool, self)
         self.jobs = Jobs(self.background, self.notifications, self)
         self.tray = Tray()
@@ -94,6 +96,7 @@ class Session(QObject):
         self._save.timeout.connect(self.save_tray)
         self.locator.cards_changed.connect(lambda keys: self._save.start())
         self.locator.opened.connect(self._bring_scores)
+        self.jobs.beginning.connect(self.locator.release)
         self.jobs.ended.connect(self._on_run_ended)
         self.notifications.undone.connect(self._on_undo)
 
@@ -293,6 +296,7 @@ class Session(QObject):
         self.workspace = workspace
         self.settings.add_recent(workspace.root)
         self.pictures.forget()
+        self.imagery_pool.keep_tiles_in(workspace.tiles)
         for fields in rows:
             for card in self.tray.add([fields["path"]]):
                 self.tray.change(card.key, **fields)

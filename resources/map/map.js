@@ -80,7 +80,8 @@
 
   const receivers = {
     theme(m) {
-      css = m.variables; motion = m.motion;
+      css = m.variables;
+      motion = m.motion && !matchMedia("(prefers-reduced-motion: reduce)").matches;
       for (const [name, value] of Object.entries(css)) document.documentElement.style.setProperty(name, value);
       area.setStyle({color: accent()});
       outlines.forEach((o) => o.setStyle({color: accent()}));
@@ -133,6 +134,8 @@
   function move(smooth, still) { motion ? smooth() : still(); }
   function look(bounds, padding, jump) {
     // The legend lies over the lower edge.
+    // From the whole world there is nothing to see on the way, and a flight can be cut short.
+    if (map.getZoom() < 6) jump = true;
     looked = [bounds, padding];
     const low = map.getSize().y < 260, edge = low ? 8 : padding || 24, legendRoom = low ? 0 : 32;
     const options = {paddingTopLeft: [edge + 32, edge], paddingBottomRight: [edge, edge + legendRoom], maxZoom: 19};

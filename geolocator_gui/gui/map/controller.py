@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
-from PySide6.QtWidgets import QApplication
 
 from geolocator_gui.gui import theme
 from geolocator_gui.gui.map import messages
 from geolocator_gui.gui.map.view import MapView
+from geolocator_gui.gui.motion import less_motion
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session, geometry_of
 from geolocator_gui.records import BoundingBox, ImageryInfo, Localisation, LonLat
 
 if TYPE_CHECKING:
     from geolocator_gui.gui.map.heat import HeatPlan
+
+_FAR = 100
 
 
 class MapController(QObject):
@@ -45,10 +47,10 @@ class MapController(QObject):
         self._bounds: BoundingBox | None = None
         self._looked_at = ""
         self.view_bounds: BoundingBox | None = None
+        self._look_back: BoundingBox | None = None
         view.said.connect(self._on_said)
-        view.crashed.connect(
-            lambda why: session.notifications.tell(why, self.tr("It was loaded again."), "warning")
-        )
+        view.ready.connect(self._on_page_ready)
+        view.crashed.connect(self._on_crashed)
         session.imagery_changed.connect(self._on_imagery)
         session.area_changed.connect(self._on_area)
         session.selection_changed.connect(self._on_selection)
@@ -60,8 +62,7 @@ class MapController(QObject):
         session.workspace_changed.connect(self._on_workspace)
         session.jobs.changed.connect(self._on_jobs)
         view.send(messages.SetWords(self._words()))
-        motion = QApplication.isEffectEnabled(_animation())
-        self._motion = motion
+        session.background.run(less_motion, lambda less: view.set_motion(not less), owner=self)
 
     # -- asked by the window ------------------------------------------------------------------------------
 
@@ -115,6 +116,16 @@ class MapController(QObject):
         """Show the circle that the search is limited to."""
         self._view.send(messages.SetPrior(*circle) if circle is not None else messages.SetPrior())
 
+    def _on_crashed(self, why: str) -> None:
+        self._session.notifications.tell(why, self.tr("It was loaded again."), "warning")
+        self._look_back = self.view_bounds
+
+    def _on_page_ready(self) -> None:
+        # A page that was loaded again looks at what it looked at before.
+        bounds, self._look_back = self._look_back, None
+        if bounds is not None:
+            self.show_bounds(bounds, jump=True)
+
     # -- from the session ---------------------------------------------------------------------------------
 
     def _on_workspace(self) -> None:
@@ -140,6 +151,10 @@ class MapController(QObject):
 
     def _on_index(self) -> None:
         self._shown_answer = None
+        index = self._session.index
+        # Imagery that opens late, or not at all, must not leave the map at the whole world.
+        if index is not None and index.bounds is not None and not self._looked_at:
+            self.show_bounds(index.bounds, jump=True)
         self._on_selection()
 
     def _on_area(self) -> None:
@@ -173,11 +188,17 @@ class MapController(QObject):
     def _look(self, answer: Localisation) -> None:
         bounds = _bounds_of(answer)
         view = self.view_bounds
-        if view is None or not (
-            view.west <= bounds.west
-            and view.east >= bounds.east
-            and view.south <= bounds.south
-            and view.north >= bounds.north
+        # A page that has just opened shows the whole world: everything is in view there, and nothing is seen.
+        far = view is not None and view.east - view.west > _FAR * (bounds.east - bounds.west)
+        if (
+            view is None
+            or far
+            or not (
+                view.west <= bounds.west
+                and view.east >= bounds.east
+                and view.south <= bounds.south
+                and view.north >= bounds.north
+            )
         ):
             self.show_bounds(bounds)
 
@@ -235,6 +256,7 @@ class MapController(QObject):
 
         def work() -> tuple[str, BoundingBox] | None:
             from geolocator_gui.gui.map import heat
+            from geolocator_gui.gui.map.coverage import covered
 
             image, bounds = covered(row)
             if image is None or bounds is None:
@@ -326,40 +348,6 @@ def read_plan(folder: Path) -> HeatPlan:
     return heat.plan(table["lon"].to_numpy(), table["lat"].to_numpy())
 
 
-def covered(row: RunRow) -> tuple[Any, BoundingBox | None]:
-    """Raster of the chips that an index run has embedded so far, None before the first."""
-    import numpy as np
-
-    from geolocator_gui.configs import IndexConfig, ModelConfig
-    from geolocator_gui.geo.area import area_of_imagery, read_area
-    from geolocator_gui.geo.grid import build_grid
-    from geolocator_gui.geo.imagery import open_imagery
-    from geolocator_gui.gui.map import heat
-    from geolocator_gui.runs import RunFolder
-
-    if row.progress is None or not row.progress.total or row.progress.unit != "chips":
-        return None, None
-    config = RunFolder(row.thing).read_config(IndexConfig)
-    file = Path(config.model) / "model.json"
-    if not file.exists():
-        return None, None
-    model = ModelConfig.read_json(file)
-    if config.area is not None:
-        area = read_area(config.area)
-    else:
-        with open_imagery(config.imagery[0]) as source:
-            area = area_of_imagery(source.info)
-    overlap = model.recommended_overlap if config.overlap is None else config.overlap
-    grid = build_grid(area, config.side_m or model.side_m or 100.0, overlap)
-    chips = grid.rows(0, min(row.progress.done, grid.count))
-    if not len(chips):
-        return None, None
-    everything = grid.rows(0, grid.count) if grid.count <= 200_000 else chips
-    where = heat.plan(everything.lon, everything.lat)
-    done = heat.HeatPlan(where.cells[: len(chips)], where.height, where.width, where.bounds)
-    return heat.raster(done, np.ones(len(chips), np.float32)), where.bounds
-
-
 def _bounds_of(answer: Localisation) -> BoundingBox:
     boxes = [match.bounds for match in answer.matches[:3]]
     west, south = min(b.west for b in boxes), min(b.south for b in boxes)
@@ -391,9 +379,3 @@ def _circle(centre: LonLat, radius_m: float) -> Any:
 
     lon = (centre.lon + 180) % 360 - 180
     return area_from_circle(lon, centre.lat, radius_m, "area")
-
-
-def _animation() -> Any:
-    from PySide6.QtCore import Qt
-
-    return Qt.UIEffect.UI_General

@@ -12,6 +12,8 @@ from geolocator_gui.errors import ImageryError
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,16 +33,31 @@ class ImageryPool:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._first: dict[str, ImagerySource] = {}
-        self._wanted: dict[str, str] = {}
+        self._wanted: dict[str, tuple[str, Path | None]] = {}
+        self._tiles_dir: Path | None = None
+        self._replaced: list[ImagerySource] = []  # may still be read in a thread; closed with the rest
         self._clones: dict[tuple[str, int], ImagerySource] = {}
         self._tiles: OrderedDict[tuple[str, int, int, int, int], tuple[str, bytes]] = OrderedDict()
 
+    def keep_tiles_in(self, folder: Path | None) -> None:
+        """Sources added from now on keep a server's tiles here; None for the user's own cache."""
+        self._tiles_dir = folder
+
     def add(self, key: str, source: str) -> None:
-        """Name a source; nothing is opened yet."""
+        """Name a source; nothing is opened yet. The same name with another source replaces it."""
         with self._lock:
-            self._wanted[key] = source
+            wanted = (source, self._tiles_dir)
+            if self._wanted.get(key) == wanted:
+                return
+            self._wanted[key] = wanted
+            if key in self._first:
+                self._replaced.append(self._first.pop(key))
+            for name in [name for name in self._clones if name[0] == key]:
+                self._replaced.append(self._clones.pop(name))
+            for tile in [tile for tile in self._tiles if tile[0] == key]:
+                del self._tiles[tile]
 
     def info(self, key: str) -> ImageryInfo:
         """Facts of a source; raises `ImageryError` when it cannot be opened."""
@@ -102,22 +119,29 @@ class ImageryPool:
     def close(self) -> None:
         """Let go of every file."""
         with self._lock:
-            for source in [*self._clones.values(), *self._first.values()]:
+            for source in [*self._clones.values(), *self._first.values(), *self._replaced]:
                 source.close()
+            self._replaced.clear()
             self._clones.clear()
             self._first.clear()
             self._tiles.clear()
 
     def _open(self, key: str) -> ImagerySource:
-        with self._lock:
-            if key in self._first:
-                return self._first[key]
-            if key not in self._wanted:
-                raise ImageryError(f"there is no imagery named {key!r}", hint="Add it on the Area page.")
+        with self._opening:  # a server that answers late holds up who needs it, not who adds or closes
+            with self._lock:
+                if key in self._first:
+                    return self._first[key]
+                if key not in self._wanted:
+                    raise ImageryError(f"there is no imagery named {key!r}", hint="Add it on the Area page.")
+                wanted = address, tiles_dir = self._wanted[key]
             from geolocator_gui.geo.imagery import open_imagery
 
-            source = open_imagery(self._wanted[key])
-            self._first[key] = source
+            source = open_imagery(address, tiles_dir=tiles_dir)
+            with self._lock:
+                if self._wanted.get(key) == wanted:
+                    self._first[key] = source
+                else:
+                    self._replaced.append(source)
             return source
 
     def _clone(self, key: str) -> ImagerySource:

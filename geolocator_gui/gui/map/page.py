@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,8 @@ def with_policy(html: str) -> str:
 
 def page_html(cache: Path | None = None) -> str:
     """The page from the user's cache, built when folium or this module changed."""
+    from importlib.metadata import version
+
     folder = cache or user_cache_dir() / "map"
     stamp = hashlib.sha256(f"{version('folium')} {version('branca')}".encode() + Path(__file__).read_bytes())
     file = folder / f"page-{stamp.hexdigest()[:16]}.html"

@@ -75,6 +75,7 @@ class MapView(QWidget):
 
     def __init__(self, handlers: Handlers, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.handlers = handlers
         self.guard = Guard(self)
         self._scheme = SchemeHandler(handlers, self)
         self._profile = QWebEngineProfile(self)  # without a name: keeps nothing on disk
@@ -85,6 +86,7 @@ class MapView(QWidget):
         self._bridge = Bridge(self)
         self._waiting: deque[messages.ToPage] = deque()
         self._is_ready = False
+        self._motion = True
         self._kept: dict[str, messages.ToPage] = {}
         channel = QWebChannel(self.page)
         channel.registerObject("bridge", self._bridge)
@@ -102,6 +104,11 @@ class MapView(QWidget):
         self._on_theme()
         self.page.load(QUrl(PAGE))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the page can show things."""
+        return self._is_ready
+
     def send(self, message: messages.ToPage) -> None:
         """Send a message to the page, or keep it until the page is ready."""
         if not isinstance(message, messages.FlyTo | messages.Show | messages.Draw | messages.ToggleEdit):
@@ -110,6 +117,12 @@ class MapView(QWidget):
             self._bridge.push.emit(messages.write(message))
         else:
             self._waiting.append(message)
+
+    def set_motion(self, on: bool) -> None:
+        """Whether the map may fly; without, it jumps."""
+        if on != self._motion:
+            self._motion = on
+            self._on_theme()
 
     def close_page(self) -> None:
         """End the page before its profile; called once, when the window closes."""
@@ -164,7 +177,7 @@ class MapView(QWidget):
 
     def _on_theme(self) -> None:
         self.page.setBackgroundColor(QColor(theme.current().tokens.map))
-        self.send(messages.SetTheme(tokens.css_variables(theme.current().scheme)))
+        self.send(messages.SetTheme(tokens.css_variables(theme.current().scheme), self._motion))
 
     @staticmethod
     def _harden(settings: QWebEngineSettings) -> None:

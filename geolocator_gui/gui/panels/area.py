@@ -377,7 +377,6 @@ class AreaPanel(Panel):
             return thing, config
 
         def success(made: tuple[Path, IndexConfig]) -> None:
-            session.locator.release()
             session.jobs.start("index", *made)
             session.notifications.tell(self.tr("Building the index. It works on when this window closes."))
 

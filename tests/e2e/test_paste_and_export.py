@@ -1,0 +1,103 @@
+"""Paste a photo, locate it, and export the answer through the window's own menu actions."""
+
+import json
+
+import pytest
+from PySide6.QtCore import QMimeData, QUrl
+from PySide6.QtGui import QGuiApplication, QImage
+
+from geolocator_gui.records import LonLat
+
+pytestmark = pytest.mark.gui
+
+
+def opened(window, wait, root) -> None:
+    window.session.open_workspace(root)
+    ready = []
+    assert wait(lambda: window.session.workspace is not None)
+    window.map_ready.connect(lambda: ready.append(True))
+    assert wait(lambda: ready)
+    assert wait(lambda: window.session.imagery_info is not None)
+
+
+def paste(mime: QMimeData, window) -> None:
+    QGuiApplication.clipboard().setMimeData(mime)
+    window.commands.paste()
+
+
+@pytest.mark.timeout(400)
+def test_a_pasted_photo_is_located_and_exported(make_window, wait, town, photos, tmp_path) -> None:
+    from geolocator_gui.configs import IndexConfig
+    from geolocator_gui.geo.area import area_from_circle
+
+    window = make_window()
+    session = window.session
+    opened(window, wait, town)
+    area = tmp_path / "small.geojson"
+    area_from_circle(20.75, 60.17, 120).write_geojson(area)
+    config = IndexConfig(imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder))
+    session.jobs.start("index", town / "indexes" / "small", config)
+    assert wait(lambda: session.locator.index is not None, 240), window.toasts.texts()
+
+    files = QMimeData()
+    files.setUrls([QUrl.fromLocalFile(str(photos[0]))])
+    paste(files, window)
+    assert wait(lambda: len(session.tray) == 1 and session.tray.at(0).answer is not None, 120)
+    session.select(session.tray.at(0).key)
+    name = photos[0].name
+
+    written = {suffix: tmp_path / f"out{suffix}" for suffix in (".html", ".pdf", ".csv", ".geojson")}
+    window.exports.table(".csv", everything=True, path=written[".csv"])
+    window.exports.table(".geojson", everything=False, path=written[".geojson"])
+    for suffix in (".html", ".pdf"):
+        window.exports.evidence(suffix, path=written[suffix])
+    for file in written.values():
+        told = f"{file.name} was written."
+        assert wait(lambda told=told: any(told in text for text in window.toasts.texts()), 120), told
+    for suffix in (".html", ".csv", ".geojson"):
+        assert name in written[suffix].read_text("utf-8"), suffix
+    assert json.loads(written[".geojson"].read_text("utf-8"))["features"]
+    assert written[".pdf"].read_bytes().startswith(b"%PDF-")
+    assert not list(tmp_path.glob("*.part.html"))
+
+    # a run that continues takes the device: the worker lets go of model and index before
+    session.jobs.resume(town / "indexes" / "small")
+    assert session.locator.index is None
+    assert wait(lambda: session.jobs.rows and session.jobs.rows[0].state == "finished", 60)
+
+
+def test_pictures_and_positions_are_pasted(make_window, wait, town) -> None:
+    window = make_window()
+    session = window.session
+    opened(window, wait, town)
+    image = QImage(64, 32, QImage.Format.Format_RGB32)
+    image.fill(0x336699)
+    pixels = QMimeData()
+    pixels.setImageData(image)
+    paste(pixels, window)
+    assert wait(lambda: len(session.tray) == 1, 20)
+    assert session.tray.at(0).path.read_bytes().startswith(b"\x89PNG")
+
+    flown = []
+    window.inputs.position_pasted.connect(flown.append)
+    words = QMimeData()
+    words.setText("60.17, 20.75")
+    paste(words, window)
+    assert [(round(p.lon, 2), round(p.lat, 2)) for p in flown] == [(20.75, 60.17)]
+
+    nothing = QMimeData()
+    nothing.setText("hello")
+    paste(nothing, window)
+    assert any("no photo and no position" in text for text in window.toasts.texts())
+
+
+def test_the_map_looks_at_the_imagery_and_stands_still_when_asked(make_window, wait, town, ask) -> None:
+    window = make_window()
+    opened(window, wait, town)
+    assert wait(lambda: ask(window, "map_page.getZoom()") > 12, 20)
+    before = ask(window, "map_page.getCenter()")
+    window.map_view.set_motion(False)
+    window.map_view.page.runJavaScript("map_page.flyTo = () => { throw new Error('it flew'); }")
+    window.fly_to(LonLat(20.7505, 60.1701))
+    assert wait(lambda: ask(window, "map_page.getCenter()") != before, 20)
+    assert abs(ask(window, "map_page.getCenter()")["lng"] - 20.7505) < 1e-4
