@@ -1,10 +1,16 @@
 """What every test can ask for."""
 
 import os
+import sys
 from pathlib import Path
 
 # As the program does: numpy's own threads fight the encoder's and the other test process's for the cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("QT_API", "pyside6")
+if sys.platform.startswith("linux"):
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    # Only tests ask for this: there is no graphics card here, and containers run as root.
+    os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox --disable-gpu")
 
 import pytest
 
@@ -28,3 +34,23 @@ def shared_dir() -> Path:
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's own bundles, caches and recent workspaces are never read or written by a test."""
     monkeypatch.setenv("GEOLOCATOR_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything that opens a window runs in one test process: there is one QApplication per process."""
+    for item in items:
+        if item.get_closest_marker("gui"):
+            item.add_marker(pytest.mark.xdist_group("gui"))
+
+
+@pytest.fixture(scope="session")
+def application():
+    """The one QApplication, made the way the program makes it; fails with what to install."""
+    from tools.system_libraries import explain, missing
+
+    lacking = missing()
+    if lacking:
+        pytest.fail(explain(lacking))
+    from geolocator_gui.gui.app import make_application
+
+    return make_application()

@@ -10,12 +10,6 @@ from pathlib import Path
 
 import pytest
 
-if sys.platform.startswith("linux"):
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    # Only tests ask for this: there is no graphics card here, and containers run as root.
-    os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox --disable-gpu")
-os.environ.setdefault("QT_API", "pyside6")
-
 # Put on every Python process of the test through PYTHONPATH: refuses and records every connection.
 _HOOK = """
 import os, sys
@@ -59,17 +53,6 @@ def connections(tmp_path_factory, monkeypatch) -> Path:
     monkeypatch.setenv("GEOLOCATOR_TEST_CONNECTIONS", str(record))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
     return record
-
-
-@pytest.fixture(scope="session")
-def application():
-    """The one QApplication, made the way the program makes it."""
-    try:
-        from geolocator_gui.gui.app import make_application
-
-        return make_application()
-    except ImportError as error:
-        pytest.skip(f"Qt's system libraries are missing: {error}")
 
 
 @pytest.fixture

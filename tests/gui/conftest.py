@@ -1,29 +1,10 @@
 """The window is tested for real, offscreen, with real WebEngine; one application per process."""
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-
-if sys.platform.startswith("linux"):
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    # Only tests ask for this: there is no graphics card here, and containers run as root.
-    os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox --disable-gpu")
-os.environ.setdefault("QT_API", "pyside6")
-
-
-@pytest.fixture(scope="session")
-def application():
-    """The one QApplication, made the way the program makes it."""
-    try:
-        from geolocator_gui.gui.app import make_application
-
-        return make_application()
-    except ImportError as error:
-        pytest.skip(f"Qt's system libraries are missing: {error}")
 
 
 @pytest.fixture
