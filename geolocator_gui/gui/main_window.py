@@ -32,6 +32,7 @@ from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.status_bar import StatusBar
 from geolocator_gui.gui.top_bar import TopBar
+from geolocator_gui.gui.training.placing import TrainingPlace
 from geolocator_gui.gui.welcome import Welcome
 from geolocator_gui.gui.widgets.rail import Page, Rail
 from geolocator_gui.gui.widgets.toast import Toasts
@@ -96,6 +97,13 @@ class MainWindow(QMainWindow):
         assert isinstance(panel, PhotosPanel)
         return panel
 
+    @property
+    def training_panel(self) -> TrainingPanel:
+        """The Training page."""
+        panel = self.panels["training"]
+        assert isinstance(panel, TrainingPanel)
+        return panel
+
     # -- making -------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -132,7 +140,9 @@ class MainWindow(QMainWindow):
         self._split.setHandleWidth(1)
         self._split.setChildrenCollapsible(False)
         self._split.addWidget(self._pages)
-        self._split.addWidget(self._right)
+        self._beside = QStackedWidget()
+        self._beside.addWidget(self._right)
+        self._split.addWidget(self._beside)
         self._split.setStretchFactor(0, 0)
         self._split.setStretchFactor(1, 1)
         self.judging.put_under(self.answer, self._split, self._right)
@@ -176,6 +186,7 @@ class MainWindow(QMainWindow):
         self.judging.made.connect(self._on_late_page)
         training, runs = self.panels["training"], self.panels["runs"]
         if isinstance(training, TrainingPanel) and isinstance(runs, RunsPanel):
+            TrainingPlace(training, self._beside)
             training.runs_wanted.connect(lambda: self.show_page("runs"))
             runs.area_wanted.connect(lambda: self.show_page("area"))
         self.status.runs_wanted.connect(lambda: self.show_page("runs"))
@@ -380,6 +391,7 @@ class MainWindow(QMainWindow):
             if self.answer.compare_button.isChecked():
                 self.answer.compare_button.setChecked(False)
             self.judging.close()
+            self.training_panel.close_page()
             settings = self.session.settings
             settings.set_layout("window", self.saveGeometry())
             settings.set_layout("split", self._split.saveState())

@@ -1,0 +1,1 @@
+"""The Training page: form, queue, live curves, publishing and comparing."""

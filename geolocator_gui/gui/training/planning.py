@@ -1,0 +1,175 @@
+"""What a training will be: pairs found, settings of the preset, memory and time; plain data without Qt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geolocator_gui.gui import wording
+from geolocator_gui.gui.estimate import known_rate, remember_rate
+from geolocator_gui.training import TrainRun, preset, with_settings
+
+TOWN_PAIRS = 20_000
+"""Rendered pairs have no end; presets count an epoch of the town as so many."""
+KINDS = {
+    "vigor-same": "VIGOR, same area",
+    "vigor-cross": "VIGOR, cross area",
+    "cvusa": "CVUSA",
+    "cvact": "CVACT",
+    "u1652-d2s": "University-1652, drone to satellite",
+    "u1652-s2d": "University-1652, satellite to drone",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Pairs of a data source.
+
+    Attributes:
+        data: KIND:PATH.
+        pairs: To train on.
+        held_out: To validate on.
+        aside: Name and reason of what was left out (examples).
+        missing: How many were left out in all.
+        notes: What else to know.
+    """
+
+    data: str
+    pairs: int
+    held_out: int = 0
+    aside: tuple[tuple[str, str], ...] = ()
+    missing: int = 0
+    notes: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """For the form."""
+        if self.data.startswith("town:"):
+            return "Pairs are rendered from made-up towns while it trains; four other towns validate."
+        parts = [wording.counted(self.pairs, "pair"), f"{wording.count(self.held_out)} held out"]
+        if self.missing:
+            parts.append(f"{wording.count(self.missing)} set aside")
+        return " · ".join(parts)
+
+
+TOWN = Found("town:", TOWN_PAIRS)
+
+
+def found_of(document: dict[str, Any]) -> Found:
+    """What `geolocator pairs --check … --json` printed."""
+    splits = document.get("splits", {})
+    train, held = splits.get("train", {}), splits.get("val", {})
+    aside: list[tuple[str, str]] = []
+    missing = 0
+    for one in [*train.get("dropped", ()), *held.get("dropped", ())]:
+        missing += int(one.get("count", 0))
+        aside.extend((str(name), str(one.get("reason", ""))) for name in one.get("examples", ()))
+    notes = dict.fromkeys([*train.get("notes", ()), *held.get("notes", ())])
+    return Found(
+        str(document.get("data", "")),
+        int(train.get("found", 0)),
+        int(held.get("found", 0)),
+        tuple(aside),
+        missing,
+        tuple(str(note) for note in notes),
+    )
+
+
+def make_run(found: Found, model: str, preset_name: str, settings: Sequence[str]) -> TrainRun:
+    """The frozen configuration: the preset for so many pairs, then single settings; raises `ConfigError`."""
+    fields = {
+        "data": found.data,
+        "model": model,
+        "preset": preset_name,
+        **preset(preset_name, found.pairs),
+    }
+    return with_settings(TrainRun.from_mapping(fields), settings)
+
+
+def needs(run: TrainRun, found: Found) -> list[tuple[str, str]]:
+    """What it takes, as name and value."""
+    train = run.train
+    steps = wording.count(train.steps)
+    epochs = train.pairs / max(found.pairs, 1)
+    seen = wording.count(train.pairs)
+    if not found.data.startswith("town:"):
+        seen += f" ({epochs:.0f} epochs)" if epochs >= 1.5 else ""
+    at_once = f" ({train.micro_batch} at a time)" if train.micro_batch else ""
+    rate = known_rate(rate_key(run))
+    time = "measured by the first run" if rate is None else f"about {wording.duration(train.pairs / rate)}"
+    return [
+        ("Pairs to see", seen),
+        ("Batch", f"{train.batch_size} pairs{at_once} · {steps} steps"),
+        ("Time", time),
+    ]
+
+
+def rate_key(run: TrainRun) -> str:
+    """Under which the speed on this machine is kept."""
+    return f"train/{Path(run.model).name}/{run.train.freeze}"
+
+
+def learn_rate(run: TrainRun, pairs_per_second: float) -> None:
+    """Keep how fast a run was here, to tell the next one's time."""
+    remember_rate(rate_key(run), pairs_per_second)
+
+
+def json_of(output: str) -> dict[str, Any]:
+    """The object that a command printed, {} when it is none."""
+    try:
+        document = json.loads(output)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """One photo under the old and the new model.
+
+    Attributes:
+        name: The photo.
+        old: Error and score as shown.
+        new: Likewise.
+        better: 1 when the new one is nearer, -1 when it is farther, 0 when neither is known.
+    """
+
+    name: str
+    old: tuple[str, str]
+    new: tuple[str, str]
+    better: int
+
+
+def compared_rows(document: dict[str, Any]) -> list[ComparedRow]:
+    """The rows of `geolocator compare --json`."""
+    rows = []
+    for one in document.get("photos", ()):
+        a, b = one["a"], one["b"]
+        first, second = a.get("error_m"), b.get("error_m")
+        better = 0
+        if first is not None and second is not None and abs(first - second) >= 1:
+            better = 1 if second < first else -1
+        rows.append(ComparedRow(Path(one["file"]).name, _facts(a), _facts(b), better))
+    return rows
+
+
+def compared_sentence(document: dict[str, Any]) -> str:
+    """What the comparison comes to, with its interval."""
+    count = int(document.get("with_position") or 0)
+    if not count:
+        return "No photo knows its own position inside both indexes, so only scores can be compared."
+    gain = document["within_50_m_difference"]
+    return (
+        f"{wording.counted(count, 'photo')} with a position: median error "
+        f"{wording.metres(document['median_error_m_a'])} before, "
+        f"{wording.metres(document['median_error_m_b'])} after. Within 50 m: "
+        f"{document['within_50_m_a']:.0%} before, {document['within_50_m_b']:.0%} after "
+        f"({gain['b_minus_a']:+.0%}, 95 % interval {gain['low']:+.0%} to {gain['high']:+.0%})."
+    )
+
+
+def _facts(one: dict[str, Any]) -> tuple[str, str]:
+    score = one.get("score")
+    return wording.metres(one.get("error_m")), "–" if score is None else wording.score(float(score))

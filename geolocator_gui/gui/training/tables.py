@@ -1,0 +1,62 @@
+"""Tables in dialogs: pairs that were set aside, and photos under the old and the new model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from geolocator_gui.gui import theme, wording
+from geolocator_gui.gui.dialogs import Dialog
+from geolocator_gui.gui.training.planning import Found, compared_rows, compared_sentence
+
+
+class AsideDialog(Dialog):
+    """What was left out of the pairs, and why."""
+
+    def __init__(self, parent: QWidget, found: Found) -> None:
+        words = "\n".join([found.sentence(), *found.notes])
+        super().__init__(parent, "Set aside", wording.one_line(words, 600), "Close")
+        rows = [[name, reason] for name, reason in found.aside]
+        self.table = table(["File", "Reason"], rows)
+        self.body.addWidget(self.table, 1)
+        self.finish()
+        self.setMinimumSize(640, 420)
+
+
+class ComparedDialog(Dialog):
+    """The same photos under two indexes, side by side."""
+
+    def __init__(self, parent: QWidget, document: dict[str, Any], names: tuple[str, str]) -> None:
+        super().__init__(parent, f"{names[0]} and {names[1]}", compared_sentence(document), "Close")
+        signs = {1: "▲ nearer", -1: "▼ farther", 0: "same"}
+        compared = compared_rows(document)
+        rows = [[one.name, *one.old, *one.new, signs[one.better]] for one in compared]
+        self.table = table(
+            ["Photo", f"{names[0]}: off by", "score", f"{names[1]}: off by", "score", ""], rows
+        )
+        look = theme.current()
+        for place, one in enumerate(compared):
+            cell = self.table.item(place, 5)
+            if one.better and cell is not None:
+                cell.setForeground(look.colour("positive" if one.better > 0 else "negative"))
+        self.body.addWidget(self.table, 1)
+        self.finish()
+        self.setMinimumSize(760, 480)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> QTableWidget:
+    """A table to read."""
+    made = QTableWidget(len(rows), len(heads))
+    made.setHorizontalHeaderLabels(heads)
+    made.verticalHeader().hide()
+    made.setShowGrid(False)
+    made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    made.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    for place, cells in enumerate(rows):
+        for column, text in enumerate(cells):
+            made.setItem(place, column, QTableWidgetItem(wording.one_line(text)))
+    header = made.horizontalHeader()
+    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    return made
