@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the paragraphs of the card are kept whole
-"""Write the trained demo model into a bundle: `python -m tools.publish_demo --run DIR [--figures FILE]`.
+"""Write the trained demo model into a bundle: `python -m tools.publish_demo --run FIRST SECOND [--figures FILE]`.
 
 Without figures the card says that none were measured; `python -m benchmarks.demo_model --json FILE` makes them,
 then the same command with `--figures FILE` writes them on the card.
@@ -9,14 +9,33 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from geolocator_gui.ml.bundle import write_bundle
+from geolocator_gui.ml.train import LAST
+from geolocator_gui.ml.train_state import read_state
 from geolocator_gui.paths import models_dir
 from geolocator_gui.training import TownPairsConfig, TrainConfig
 from tools.train_demo import ARCHITECTURE, demo_config
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One part of the training, in the order it was done.
+
+    Attributes:
+        train: Its optimisation.
+        town: Its pairs.
+        step: Steps done.
+        seconds: Time in steps.
+    """
+
+    train: TrainConfig
+    town: TownPairsConfig
+    step: int
+    seconds: float
+
 
 ROWS = {
     "a_panorama_recall_at_1": "(a) shipped town, panoramas, R@1",
@@ -30,26 +49,21 @@ ROWS = {
 }
 
 
-def card(
-    train: TrainConfig,
-    town: TownPairsConfig,
-    step: int,
-    seconds: float,
-    figures: dict[str, float],
-    notes: str,
-) -> str:
+def card(legs: list[Leg], figures: dict[str, float], notes: str) -> str:
     """Text of the model card."""
-    pairs = step * train.batch_size
+    town = legs[-1].town
+    first = legs[0].town
+    minutes = sum(leg.seconds for leg in legs) / 60
     rows = "\n".join(f"| {title} | {figures[key]:.1%} |" for key, title in ROWS.items() if key in figures)
     measured = (
         f"""| measure | result |
 |---|---|
 {rows}
 
-(a): {figures["a_positions"]:.0f} camera positions of the shipped town that training left out, each written as a
-photo file and localised in the index of the shipped imagery ({figures["a_chips"]:.0f} chips of 80 m, overlap
-0.625). Right means that the first (or one of the first five) chips contains the true position; about seven do.
-Median distance of the fused position: {figures["a_panorama_median_error_m"]:.1f} m for panoramas.
+(a): {figures["a_positions"]:.0f} camera positions of the shipped town that training left out, each written as a photo file and
+localised in the index of the shipped imagery ({figures["a_chips"]:.0f} chips of 80 m, overlap 0.625). Right means that the first (or
+one of the first five) chips contains the true position; about seven do. Median distance of the fused position:
+{figures["a_panorama_median_error_m"]:.1f} m for panoramas.
 (b): each of 1000 panoramas of ten unseen towns against the chips of all 1000; the chip's centre lies up to 10 m
 from the camera in each axis, cameras are at least 16 m apart, exactly one chip is right.
 The heading was known everywhere. `python -m benchmarks.demo_model` prints these with intervals and chance levels.
@@ -57,35 +71,26 @@ Nothing was chosen or tuned by the photos that ship with the program."""
         if figures
         else "Not measured yet."
     )
-    shipped = (
-        f"""The shipped town (seed {town.shipped_seed}) is one of the training towns: it takes part in
-{town.shipped_share:.0%} of the batches with a quarter of the pairs. Squares of {town.reserve_m:.0f} m, one in four
-of a chequerboard, and 5 m around them were left out; the shipped photos and the positions of (a) lie inside."""
-        if town.shipped_seed is not None
-        else "The shipped town is not one of them."
-    )
     return f"""# demo-town
 
 A small ConvNeXt ({ARCHITECTURE}, 3.4 million parameters, both views share the weights) for the generated demo town
 only. It has never seen a real photo: on real imagery its rankings mean nothing.
 
 ## Trained on
-Pairs rendered from {town.towns} generated towns (seeds {town.first_seed}–{town.first_seed + town.towns - 1}, new
-ones joining as training went on): an 80 m chip of 96 px and a panorama of 192×48 px (±45° about the horizon) in
-which a random heading is up in the chip and at the centre of the panorama; the chip's centre lies up to
-{town.offset_m:.0f} m from the camera in each axis. {shipped}
-{town.perspective:.0%} of the panoramas were cut to the window of an ordinary photo (60–100°), the rest of the
-strip filled with the mean colour. Half of the pairs were mirrored, views softened, some chips JPEG-compressed; light,
-exposure and noise differ from view to view.
+Pairs rendered from {town.towns} generated towns (seeds {town.first_seed}–{town.first_seed + town.towns - 1}) and from the shipped town (seed {town.shipped_seed}):
+an 80 m chip of 96 px and a panorama of 192×48 px (±45° about the horizon) in which a random heading is up in the
+chip and at the centre of the panorama; the chip's centre lies up to {town.offset_m:.0f} m from the camera in each axis. Of the
+shipped town, squares of {town.reserve_m:.0f} m, one in four of a chequerboard, and 5 m around them were left out; the shipped
+photos and the positions of (a) lie inside. {first.perspective:.0%} ({town.perspective:.0%} later) of the panoramas were cut to the window of an
+ordinary photo (60–100°), the rest of the strip filled with the mean colour. Half of the pairs were mirrored, views
+softened, some chips JPEG-compressed; light, exposure and noise differ from view to view.
 
 ## How
-By this project's trainer (`python -m tools.train_demo`) from random weights: {pairs:,} pairs in batches of
-{train.batch_size} from {town.towns_per_batch} towns each, in the later part of the run up to
-{town.local_share:.0%} of a batch's towns drawn within {town.local_radius_m:.0f} m of one spot (neighbours are hard
-negatives); AdamW {train.learning_rate:g}, one cosine with warm-up, symmetric InfoNCE with learned temperature and
-label smoothing {train.label_smoothing:g}, bfloat16, averaged weights (decay {train.ema:g}).
-{seconds / 60:.0f} minutes of computation on {train.threads} CPU thread(s) of an AMD EPYC (Zen 5) that other
-work shared. {notes}
+By this project's trainer (`python -m tools.train_demo`) from random weights, batches of {legs[0].train.batch_size}, AdamW, one cosine
+with warm-up per leg, symmetric InfoNCE with learned temperature, bfloat16, averaged weights (decay {town_ema(legs):g}).
+
+{"".join(leg_line(number, leg) for number, leg in enumerate(legs, 1))}
+{minutes:.0f} minutes of computation on one to two cores of an AMD EPYC (Zen 5) that other work shared. {notes}
 
 ## Reaches
 {measured}
@@ -95,24 +100,39 @@ Apache-2.0, as the program. The towns are generated; there is no third party's d
 """
 
 
+def town_ema(legs: list[Leg]) -> float:
+    """Decay of the averaged weights, the same in every leg."""
+    return legs[-1].train.ema
+
+
+def leg_line(number: int, leg: Leg) -> str:
+    """One leg in a list."""
+    train, town = leg.train, leg.town
+    return (
+        f"{number}. {leg.step * train.batch_size:,} pairs, peak rate {train.learning_rate:g}, label smoothing "
+        f"{train.label_smoothing:g}, {town.towns_per_batch} towns per batch, the shipped one among them in "
+        f"{town.shipped_share:.0%} of the batches; up to {town.local_share:.0%} of a batch's towns drawn within "
+        f"{town.local_radius_m:.0f} m of one spot.\n"
+    )
+
+
 def main() -> None:
     """Parse the command line and publish."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", type=Path, required=True, help="folder of the training run")
-    parser.add_argument("--checkpoint", type=Path, help="state to publish (default: the run's last)")
+    parser.add_argument(
+        "--run", type=Path, required=True, nargs="+", help="folders of the legs, the last one is published"
+    )
     parser.add_argument("--out", type=Path, default=models_dir() / "demo-town", help="folder of the bundle")
     parser.add_argument("--figures", type=Path, help="JSON written by benchmarks.demo_model")
     parser.add_argument("--notes", default="", help="further sentences for the card")
     arguments = parser.parse_args()
-    content = torch.load(
-        arguments.checkpoint or arguments.run / "checkpoints" / "last.pt",
-        map_location="cpu",
-        weights_only=True,
-    )
-    train = TrainConfig.read_toml(arguments.run / "train.toml")
-    town = TownPairsConfig.read_toml(arguments.run / "town.toml")
+    legs = []
+    for run in arguments.run:
+        content = read_state(run / "checkpoints" / LAST)
+        train, town = TrainConfig.read_toml(run / "train.toml"), TownPairsConfig.read_toml(run / "town.toml")
+        legs.append(Leg(train, town, int(content["step"]), float(content["seconds"])))
     figures = json.loads(arguments.figures.read_text("utf-8")) if arguments.figures else {}
     weights = content["averaged" if train.ema else "model"]
     state = {
@@ -126,7 +146,7 @@ def main() -> None:
             "logit_scale": float(weights["logit_scale"]),
         }
     )
-    text = card(train, town, int(content["step"]), float(content["seconds"]), figures, arguments.notes)
+    text = card(legs, figures, arguments.notes)
     bundle = write_bundle(arguments.out, config, state, text)
     for file in bundle.folder.iterdir():
         file.chmod(0o644)

@@ -2,7 +2,7 @@
 
     python -m tools.train_demo --out DIR/first
     python -m tools.train_demo --out DIR/second --leg second --start DIR/first
-    python -m tools.publish_demo --run DIR/second
+    python -m tools.publish_demo --run DIR/first DIR/second
 
 The first leg begins with random weights; towns join as it goes on. The second goes on from the first's
 averaged weights with a fresh optimiser, all towns, and the shipped town (but for its reserved squares) in
@@ -36,7 +36,7 @@ LEGS = {
     ),
     "second": (
         TrainConfig(
-            pairs=300_000,
+            pairs=128_000,
             learning_rate=1e-3,
             warmup_pairs=12_800,
             label_smoothing=0.0,
