@@ -1,9 +1,8 @@
 // The map page. Everything it knows arrives over the one channel object `bridge` as JSON messages; everything
 // it has to say goes back the same way. gui/map/messages.py lists both directions. Text is only ever set as
 // textContent: file names and layer names are data, never markup.
-"use strict";
-
 (function () {
+  "use strict";
   const ICONS = {
     plus: "M9 3v12M3 9h12",
     minus: "M3 9h12",

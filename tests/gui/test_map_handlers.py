@@ -99,11 +99,12 @@ def test_pictures_come_and_go(handlers) -> None:
         handlers.answer(url)
 
 
-def test_folium_builds_a_page_that_asks_nobody_else(tmp_path) -> None:
+def test_folium_builds_a_page_that_asks_nobody_else(handlers, tmp_path) -> None:
     html = page.page_html(tmp_path)
     assert html == page.page_html(tmp_path) == page.build_page()
     for address in re.findall(r"(?:src|href)=\"([^\"]+)\"", html):
-        assert address.startswith(("/leaflet/", "/map/")), address
+        assert address.startswith("/bundle/"), address
+        assert handlers.answer(address).body
     assert "http://" not in html.replace("http-equiv", "")
     assert "https://" not in html
     assert "unsafe-eval" not in html

@@ -10,11 +10,12 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from geolocator_gui.errors import GeolocatorError
 from geolocator_gui.gui.map.imagery_pool import ImageryPool
-from geolocator_gui.gui.map.page import page_html, resource_file
+from geolocator_gui.gui.map.page import bundle, page_html, resource_file
 
 SCHEME = "geolocator"
 HOST = "map"
@@ -73,6 +74,8 @@ class Handlers:
         match parts:
             case []:
                 return Reply("text/html", self._page().encode())
+            case ["bundle", name] if (body := bundle(name)) is not None:
+                return Reply(_MIME[Path(name).suffix], body)
             case ["leaflet" | "map" as folder, name]:
                 return _file(folder, name)
             case ["tiles", key, zoom, x, y]:

@@ -17,6 +17,11 @@ from geolocator_gui.paths import resources_dir, user_cache_dir
 from geolocator_gui.workspace import write_atomically
 
 SELF = "geolocator://map"
+# One file each: the page asks for its scripts one after another, and every request waits for the GUI thread.
+_BUNDLES = {
+    "page.js": (("leaflet", "leaflet.js"), ("leaflet", "leaflet.draw.js"), ("map", "map.js")),
+    "page.css": (("leaflet", "leaflet.css"), ("leaflet", "leaflet.draw.css"), ("map", "map.css")),
+}
 _INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
@@ -28,16 +33,8 @@ def build_page() -> str:
 
     # Scripts and styles share one name space in the figure's header.
     class MapPage(folium.Map):  # type: ignore[misc]  # folium has no annotations
-        default_js: list[tuple[str, str]] = [  # noqa: RUF012 - folium's own form
-            ("leaflet", "/leaflet/leaflet.js"),
-            ("draw", "/leaflet/leaflet.draw.js"),
-            ("map", "/map/map.js"),
-        ]
-        default_css: list[tuple[str, str]] = [  # noqa: RUF012
-            ("leaflet_css", "/leaflet/leaflet.css"),
-            ("draw_css", "/leaflet/leaflet.draw.css"),
-            ("map_css", "/map/map.css"),
-        ]
+        default_js: list[tuple[str, str]] = [("page_js", "/bundle/page.js")]  # noqa: RUF012 - folium's own form
+        default_css: list[tuple[str, str]] = [("page_css", "/bundle/page.css")]  # noqa: RUF012
 
     class Glue(MacroElement):  # type: ignore[misc]  # branca has no annotations
         _template = Template(
@@ -102,3 +99,10 @@ def resource_file(folder: str, name: str) -> Path | None:
     root = (resources_dir() / folder).resolve()
     path = (root / name).resolve()
     return path if path.is_relative_to(root) and path.is_file() else None
+
+
+def bundle(name: str) -> bytes | None:
+    """The files of a bundle after one another, None when there is no such bundle."""
+    files = [resource_file(*file) for file in _BUNDLES.get(name, ())]
+    found = [file.read_bytes() for file in files if file is not None]
+    return b"\n".join(found) if found else None
