@@ -224,7 +224,8 @@ def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> 
         theirs = batch * rounds / (time.perf_counter() - began)
         del stream
         print(
-            f"loader, {threads} threads: {ours:.0f} pairs/s; DataLoader {theirs:.0f}, ratio {ours / theirs:.2f}"
+            f"loader, {threads} threads: {ours:.0f} pairs/s; "
+            f"DataLoader {theirs:.0f}, ratio {ours / theirs:.2f}"
         )
         feed.close()
     ground = torch.randint(0, 256, (batch, *model.ground_size, 3), dtype=torch.uint8)

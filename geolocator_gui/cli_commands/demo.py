@@ -141,11 +141,11 @@ def _print_table(rows: Sequence[DemoRow], result: dict[str, Any], picture: Path)
     print(f"{'photo':<24}{'kind':<13}{'rank':>5}{'error':>9}{'score':>8}{'seconds':>9}")
     for row, item in zip(rows, result["photos"], strict=True):
         outside = row.kind == "outside"
-        rank = "outside" if outside else str(item["rank"] or "-")
+        rank = "-" if outside else str(item["rank"] or "-")
         error = "-" if outside or item["error_m"] is None else f"{item['error_m']:,.0f} m"
         score = "-" if item["score"] is None else f"{item['score']:.3f}"
         kind = "elsewhere" if outside else row.kind
-        print(f"{item['file']:<24}{kind:<13}{'-' if outside else rank:>5}{error:>9}{score:>8}{item['seconds']:>9.2f}")
+        print(f"{item['file']:<24}{kind:<13}{rank:>5}{error:>9}{score:>8}{item['seconds']:>9.2f}")
     chance = result["chance_recall_at_1"]
     print(
         f"\n{result['chips']:,} chips, index ready in {result['index_seconds']:.1f} s. "

@@ -137,7 +137,7 @@ def _page(
         )
 
         def __init__(self, head: str, body: str, code: str) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]  # branca has no annotations
             self.head, self.body, self.code = (
                 f"{{% raw %}}{text}{{% endraw %}}" for text in (head, body, code)
             )
