@@ -149,6 +149,8 @@ class TrainingPanel(Panel):
         parts = [f"{working} working"] * bool(working) + [f"{queued} in the queue"] * bool(queued)
         self.set_subtitle(" · ".join([*parts, wording.counted(len(rows), "run")]) if rows else "")
         self._heading.setVisible(bool(rows))
+        if not self.isVisible():
+            return
         self.list.show_rows(rows, self.runs, self.chosen)
         row = next((row for row in rows if row.thing == self.chosen), None)
         run = None if self.chosen is None else self.runs.get(self.chosen)

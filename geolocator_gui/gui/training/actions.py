@@ -34,7 +34,7 @@ class Actions(QObject):
     """Does it, and says what came of it.
 
     Signals:
-        started: The folder of a run that was started or queued.
+        started: The folder of a run that was started.
         compared: The document of a comparison.
     """
 
@@ -63,12 +63,10 @@ class Actions(QObject):
             self._starting = thing
             self.started.emit(thing)
             return
-
-        def success(_: None) -> None:
-            self._session.jobs.refresh()
-            self.started.emit(thing)
-
-        self._session.background.run(lambda: put_in_queue(thing, run), success, owner=self)
+        # What is looked at stays in sight; the list shows what waits.
+        self._session.background.run(
+            lambda: put_in_queue(thing, run), lambda _: self._session.jobs.refresh(), owner=self
+        )
 
     def turn(self, rows: list[RunRow], runs: dict[Path, Training]) -> None:
         """Start the run that waits longest when no other one works."""

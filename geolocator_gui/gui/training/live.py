@@ -32,6 +32,7 @@ class LiveView(QWidget):
     def __init__(self, pictures: Pictures) -> None:
         super().__init__()
         self.setObjectName("Surface")
+        self.setMinimumSize(240, 160)  # what lies here never makes the other pages' side wider
         self.row: RunRow | None = None
         self.run: Training | None = None
         self.title, self.line = Label("", "Title"), Label("", "Secondary")
@@ -120,11 +121,10 @@ class LiveView(QWidget):
         self.title.setText(row.thing.name)
         self.line.setText(self._words(row, run))
         failed = row.state in ("failed", "interrupted")
-        reason = (
-            f"{row.message or row.line()}\n{row.hint}"
-            if failed
-            else (row.warnings[-1] if row.warnings else "")
-        )
+        reason = row.warnings[-1] if row.warnings else ""
+        if failed:
+            what = (row.message or row.line()).rstrip(".")
+            reason = f"{what}. {row.hint}"
         self.trouble.setText(wording.one_line(reason.strip(), 400))
         self.trouble.setVisible(bool(reason.strip()))
         saved = run is not None and run.saved
@@ -154,7 +154,7 @@ class LiveView(QWidget):
         self.log.verticalScrollBar().setValue(self.log.verticalScrollBar().maximum())
 
     def _words(self, row: RunRow, run: Training | None) -> str:
-        parts = [line_of(row, run)]
+        parts = ["failed" if row.state == "failed" else line_of(row, run)]
         if run is not None and run.config is not None:
             parts.append(PRESET_TITLES.get(run.config.preset, run.config.preset))
             parts.append(run.config.data)
