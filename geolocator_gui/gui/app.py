@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from geolocator_gui.gui.main_window import MainWindow
     from geolocator_gui.gui.settings import Settings
 
+_WITHOUT_QT = ("geolocator_gui.configs", "geolocator_gui.runs", "numpy")
 _PARTS = ("session", "answer_pane", "panels.area", "panels.photos", "commands", "top_bar", "main_window")
 
 
@@ -50,6 +52,11 @@ def make_application(arguments: Sequence[str] = ()) -> QApplication:
     return application
 
 
+def _load(modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
 def make_window(settings: Settings, *, with_map: bool) -> MainWindow:
     """The window, not shown yet.
 
@@ -66,6 +73,8 @@ def make_window(settings: Settings, *, with_map: bool) -> MainWindow:
         from geolocator_gui.gui.map.imagery_pool import ImageryPool
         from geolocator_gui.gui.map.view import MapView
 
+        # Making the map is Chromium's work, not Python's: what no window is needed for is loaded meanwhile.
+        threading.Thread(target=_load, args=(_WITHOUT_QT,), name="loading", daemon=True).start()
         early_map = MapView(Handlers(ImageryPool()))
         for part in _PARTS:
             importlib.import_module(f"geolocator_gui.gui.{part}")

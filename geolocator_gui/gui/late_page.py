@@ -1,8 +1,10 @@
-"""The Hard negatives page, made when it is first asked for or once the map is up: it brings numpy along."""
+"""The pages that bring numpy along: made when first asked for, or in a quiet moment once the map is up."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from geolocator_gui.gui.map.view import MapView
     from geolocator_gui.gui.negatives.placing import JudgingPlace
     from geolocator_gui.gui.panels.negatives import NegativesPanel
+    from geolocator_gui.gui.panels.training import TrainingPanel
 
-KEY = "negatives"
+_MODULES = ("geolocator_gui.gui.panels.negatives", "geolocator_gui.gui.panels.training")
 _AFTER_MAP_MS = 800
 
 
@@ -93,8 +96,8 @@ class LatePage(QObject):
     def _load(self) -> None:
         if self._panel is None and not self._closed:
             self._session.background.run(
-                lambda: importlib.import_module("geolocator_gui.gui.panels.negatives"),
-                lambda module: None if self._closed else self.panel,
+                lambda: [importlib.import_module(name) for name in _MODULES],
+                lambda modules: None if self._closed else self.panel,
                 owner=self,
             )
 
@@ -112,13 +115,26 @@ class LatePage(QObject):
         self.made.emit(panel)
 
 
-class Panels(dict[str, Panel]):
-    """The pages by key; the late one is made when it is looked up."""
+def make_training(
+    session: Session, pages: QStackedWidget, beside: QStackedWidget, to_runs: Callable[[], object]
+) -> TrainingPanel:
+    """The Training page in its place, reading what the open workspace has trained."""
+    from geolocator_gui.gui.panels.training import TrainingPanel
+    from geolocator_gui.gui.training.placing import TrainingPlace
 
-    late: LatePage | None = None
+    panel = TrainingPanel(session)
+    pages.addWidget(panel)
+    TrainingPlace(panel, beside)
+    panel.runs_wanted.connect(to_runs)
+    panel.read()
+    return panel
+
+
+class Panels(dict[str, Panel]):
+    """The pages by key; those in `later` are made when they are looked up."""
+
+    later: Mapping[str, Callable[[], Panel]] = MappingProxyType({})
 
     def __missing__(self, key: str) -> Panel:
-        if key != KEY or self.late is None:
-            raise KeyError(key)
-        self[key] = self.late.panel
+        self[key] = self.later[key]()
         return self[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,18 +22,16 @@ from geolocator_gui.gui.answer_pane import AnswerPane
 from geolocator_gui.gui.commands import Commands
 from geolocator_gui.gui.exports import Exports
 from geolocator_gui.gui.inputs import Inputs
-from geolocator_gui.gui.late_page import LatePage, Panels
+from geolocator_gui.gui.late_page import LatePage, Panels, make_training
 from geolocator_gui.gui.map.controller import MapController
 from geolocator_gui.gui.map.view import MapView
 from geolocator_gui.gui.panels.area import AreaPanel
 from geolocator_gui.gui.panels.photos import PhotosPanel
 from geolocator_gui.gui.panels.runs import RunsPanel
-from geolocator_gui.gui.panels.training import TrainingPanel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.status_bar import StatusBar
 from geolocator_gui.gui.top_bar import TopBar
-from geolocator_gui.gui.training.placing import TrainingPlace
 from geolocator_gui.gui.welcome import Welcome
 from geolocator_gui.gui.widgets.rail import Page, Rail
 from geolocator_gui.gui.widgets.toast import Toasts
@@ -69,7 +68,6 @@ class MainWindow(QMainWindow):
         self.panels = Panels(
             area=AreaPanel(self.session),
             photos=PhotosPanel(self.session),
-            training=TrainingPanel(self.session),
             runs=RunsPanel(self.session),
         )
         self.exports = Exports(self.session, self)
@@ -97,13 +95,6 @@ class MainWindow(QMainWindow):
         assert isinstance(panel, PhotosPanel)
         return panel
 
-    @property
-    def training_panel(self) -> TrainingPanel:
-        """The Training page."""
-        panel = self.panels["training"]
-        assert isinstance(panel, TrainingPanel)
-        return panel
-
     # -- making -------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
@@ -124,26 +115,26 @@ class MainWindow(QMainWindow):
         self._pages.setMaximumWidth(520)
         for panel in self.panels.values():
             self._pages.addWidget(panel)
-        self.judging = self.panels.late = LatePage(self.session, self._pages, self)
+        self._beside = QStackedWidget()
+        self.judging = LatePage(self.session, self._pages, self)
+        to_runs = partial(self.show_page, "runs")
+        training = partial(make_training, self.session, self._pages, self._beside, to_runs)
+        self.panels.later = {"negatives": lambda: self.judging.panel, "training": training}
         self._map_place = QWidget()
         self._map_place.setObjectName("MapPlace")
         self._map_place.setMinimumSize(240, 160)
         place = QVBoxLayout(self._map_place)
         place.setContentsMargins(0, 0, 0, 0)
         self._right = QSplitter(Qt.Orientation.Vertical)
-        self._right.setHandleWidth(1)
         self._right.setChildrenCollapsible(False)
         self._right.addWidget(self._map_place)
         self._right.addWidget(self.answer)
         self._right.setStretchFactor(0, 1)
         self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.setHandleWidth(1)
         self._split.setChildrenCollapsible(False)
         self._split.addWidget(self._pages)
-        self._beside = QStackedWidget()
         self._beside.addWidget(self._right)
         self._split.addWidget(self._beside)
-        self._split.setStretchFactor(0, 0)
         self._split.setStretchFactor(1, 1)
         self.judging.put_under(self.answer, self._split, self._right)
         middle = QWidget()
@@ -184,10 +175,8 @@ class MainWindow(QMainWindow):
         photos.show_wanted.connect(self.show_answer)
         photos.compare_wanted.connect(lambda: self.answer.show_compare(True))
         self.judging.made.connect(self._on_late_page)
-        training, runs = self.panels["training"], self.panels["runs"]
-        if isinstance(training, TrainingPanel) and isinstance(runs, RunsPanel):
-            TrainingPlace(training, self._beside)
-            training.runs_wanted.connect(lambda: self.show_page("runs"))
+        runs = self.panels["runs"]
+        if isinstance(runs, RunsPanel):
             runs.area_wanted.connect(lambda: self.show_page("area"))
         self.status.runs_wanted.connect(lambda: self.show_page("runs"))
         self.top_bar.add_model_wanted.connect(commands.add_model)
@@ -281,6 +270,7 @@ class MainWindow(QMainWindow):
     def _on_late_page(self, panel: NegativesPanel) -> None:
         panel.photos_wanted.connect(lambda: self.show_page("photos"))
         panel.index_wanted.connect(lambda: self.show_page("area"))
+        QTimer.singleShot(0, self, lambda: None if self._closed else self.panels["training"])
 
     def _on_message(self, message: object) -> None:
         # Before a workspace is open there is no desk to lay a message on.
@@ -305,19 +295,16 @@ class MainWindow(QMainWindow):
     def _on_go_photo(self, key: int) -> None:
         self.show_page("photos")
         self.session.select(key)
-        if self.map is not None:
-            self.map.show_answer()
+        self.show_answer()
 
     def _on_map_match(self, rank: int) -> None:
-        strip = self.answer.strip
-        strip.setCurrentIndex(strip.model().index(rank - 1, 0))
+        self.answer.strip.setCurrentIndex(self.answer.strip.model().index(rank - 1, 0))
 
     def _on_compare(self, on: bool) -> None:
         whole = max(self._right.height(), 400)
         bottom = int(whole * 0.62) if on else _ANSWER_HEIGHT
         self._right.setSizes([whole - bottom, bottom, bottom])
         if self.map is not None:
-            # The map is a part of its height now, or whole again: bring what is compared back into view.
             QTimer.singleShot(120, self, self._look_again)
 
     def _look_again(self) -> None:
@@ -382,7 +369,7 @@ class MainWindow(QMainWindow):
         self._split.setHandleWidth(1)
         self._right.setHandleWidth(1)
         page = settings.text("page", "photos")
-        self.show_page(page if page in (*self.panels, "negatives") else "photos")
+        self.show_page(page if page in (*self.panels, *self.panels.later) else "photos")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout and end what belongs to the window; runs work on."""
@@ -391,7 +378,8 @@ class MainWindow(QMainWindow):
             if self.answer.compare_button.isChecked():
                 self.answer.compare_button.setChecked(False)
             self.judging.close()
-            self.training_panel.close_page()
+            if (training := self.panels.get("training")) is not None:
+                training.close_page()  # type: ignore[attr-defined]  # a TrainingPanel
             settings = self.session.settings
             settings.set_layout("window", self.saveGeometry())
             settings.set_layout("split", self._split.saveState())
