@@ -36,7 +36,7 @@ LEGS = {
     ),
     "second": (
         TrainConfig(
-            pairs=128_000,
+            pairs=96_000,
             learning_rate=1e-3,
             warmup_pairs=12_800,
             label_smoothing=0.0,
