@@ -55,6 +55,14 @@ def usable_crs(source: Any, asked: str | None, path: Path | str) -> tuple[Any, s
     return found, ":".join(authority) if authority else known.name
 
 
+def gdal_errors() -> tuple[type[Exception], ...]:
+    """What rasterio raises: its own errors, GDAL's untranslated, and what absurd numbers lead to."""
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return (RasterioError, CPLE_BaseError, OSError, ValueError, ArithmeticError)
+
+
 def words(error: BaseException) -> str:
     """The innermost reason; GDAL's is behind rasterio's "see previous exception"."""
     while error.__cause__ is not None:

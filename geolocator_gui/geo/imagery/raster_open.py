@@ -14,7 +14,7 @@ from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery.address import host_of
 from geolocator_gui.geo.imagery.base import Pixels, Valid
 from geolocator_gui.geo.imagery.fetch import USER_AGENT
-from geolocator_gui.geo.imagery.raster_crs import usable_crs, without_palette, words
+from geolocator_gui.geo.imagery.raster_crs import gdal_errors, usable_crs, without_palette, words
 from geolocator_gui.geo.projection import HALF_WORLD_M
 
 _DRIVERS = ("GTiff", "COG", "VRT", "PNG", "JPEG", "WEBP", "JP2OpenJPEG", "HFA", "GPKG", "BMP", "AAIGrid")
@@ -29,6 +29,8 @@ _ENVIRONMENT = {
 }
 _CODEC_WORDS = ("codec", "compression", "not supported", "unsupported")
 _MAX_SAMPLE_PX = 1024
+# Nobody takes pictures of the Earth with pixels of a tenth of a millimetre.
+_FINEST_M = 1e-4
 
 
 class Raster:
@@ -45,7 +47,6 @@ class Raster:
     def __init__(self, path: Path | str, crs: str | None = None) -> None:
         """Open and check; raises `ImageryError` in the user's words."""
         import rasterio
-        from rasterio.errors import RasterioError
 
         # Left over from other installations these point GDAL and PROJ at data of another version.
         for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
@@ -59,7 +60,7 @@ class Raster:
         try:
             with self._environment:
                 self._open(path, crs)
-        except (RasterioError, OSError, ValueError) as error:
+        except gdal_errors() as error:
             self.close()
             raise ImageryError(
                 f"the raster cannot be used ({self._words(error)})", path=self.label
@@ -86,7 +87,6 @@ class Raster:
         Returns:
             (bands, size, size) values, and (size, size) where there is data.
         """
-        from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
         bands = np.zeros((len(self._bands), size, size), self._dtype)
@@ -101,7 +101,7 @@ class Raster:
                 if a >= b or c >= d:
                     return bands, mask
                 values = view.read([*self._bands, self._alpha], window=Window(a, c, b - a, d - c))
-        except (RasterioError, OSError):
+        except gdal_errors():
             if "://" not in str(self.path) and not Path(self.path).exists():
                 raise ImageryError("the imagery is gone", path=self.label) from None
             return None
@@ -176,7 +176,8 @@ class Raster:
             )
             west, north, self.resolution = default.c, default.f, default.a
         self.bounds = (west, north - rows * self.resolution, west + columns * self.resolution, north)
-        if not np.isfinite(self.bounds).all() or columns <= 0 or rows <= 0:
+        sane = np.isfinite(self.bounds).all() and max(map(abs, self.bounds)) < 4 * HALF_WORLD_M
+        if not sane or columns <= 0 or rows <= 0 or self.resolution < _FINEST_M:
             raise ImageryError("its extent on the Earth makes no sense", path=self.label)
         if self.bounds[3] > HALF_WORLD_M * 1.01 or self.bounds[1] < -HALF_WORLD_M * 1.01:
             raise ImageryError(
@@ -244,7 +245,6 @@ class Raster:
 
     def _look(self) -> tuple[float, float] | None:
         """The stretch; says now that the pixels cannot be decoded, and not for every block."""
-        from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
         eight_bit = self._dtype == "uint8"
@@ -255,7 +255,7 @@ class Raster:
             view = self._view(step)
             middle = Window(view.width // 2, view.height // 2, 1, 1)
             values = view.read([*self._bands, self._alpha], window=middle if eight_bit else None)
-        except RasterioError as error:
+        except gdal_errors() as error:
             # A damaged block is only missing; a compression that GDAL lacks spoils all of them.
             if eight_bit and not any(word in self._words(error).lower() for word in _CODEC_WORDS):
                 return None

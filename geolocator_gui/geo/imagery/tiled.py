@@ -16,6 +16,8 @@ from geolocator_gui.geo.imagery.resample import resample
 from geolocator_gui.geo.projection import HALF_WORLD_M, tile_resolution
 
 _MAX_MOSAIC_PX = 4096
+# A rectangle that takes more tiles is not read: a look at a country through its finest tiles.
+MAX_TILES = 1024
 
 
 @dataclass(frozen=True)
@@ -96,20 +98,20 @@ class TiledSource(ImagerySource):
         return self.tiles.get((level.number, column, row), lambda: self._load(level, column, row))
 
     def read(self, bounds: MercatorBounds, width: int, height: int) -> Patch:
-        """See `ImagerySource.read`."""
+        """See `ImagerySource.read`; a rectangle over more than `MAX_TILES` tiles comes back empty."""
         west, south, east, north = bounds
         wanted = min((east - west) / width, (north - south) / height)
         level = self.level_for(wanted)
         left, top, right, bottom = level.window(bounds)
+        first_column, first_row, last_column, last_row = level.tiles(bounds)
+        if (last_column - first_column) * (last_row - first_row) > MAX_TILES:
+            return Patch(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool))
         if max(right - left, bottom - top) > _MAX_MOSAIC_PX and max(width, height) > 1:
             return self._read_in_halves(bounds, width, height)
         # Enlarging looks half a pixel beyond the edges.
         reach = 1 if right - left < width or bottom - top < height else 0
         x0, y0 = math.floor(left) - reach, math.floor(top) - reach
         x1, y1 = math.ceil(right) + reach, math.ceil(bottom) + reach
-        if max(x1 - x0, y1 - y0) > 4 * _MAX_MOSAIC_PX:  # one output pixel over half the world
-            none = np.zeros((height, width), bool)
-            return Patch(np.zeros((height, width, 3), np.uint8), none)
         pixels, valid, coarsest = self._mosaic(level, x0, y0, x1, y1)
         patch = resample(pixels, valid, (left - x0, top - y0, right - x0, bottom - y0), width, height)
         return Patch(patch.pixels, patch.valid, coarser_than(wanted, coarsest))

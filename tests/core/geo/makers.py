@@ -54,6 +54,7 @@ def write_mbtiles(path: Path, tiles: Mapping[Key, bytes], **metadata: str) -> Pa
         (zoom, column, (1 << zoom) - 1 - row, data) for (zoom, column, row), data in tiles.items()
     )
     connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous=OFF")
     connection.execute("CREATE TABLE metadata (name text, value text)")
     connection.execute(
         "CREATE TABLE tiles (zoom_level integer, tile_column integer, tile_row integer, tile_data blob)"

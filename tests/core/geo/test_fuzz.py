@@ -220,6 +220,7 @@ def test_any_mbtiles_content(tmp_path, rows, metadata):
     path = tmp_path / "a.mbtiles"
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous=OFF")
     connection.execute("CREATE TABLE metadata (name, value)")
     connection.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
     connection.executemany("INSERT INTO metadata VALUES (?, ?)", metadata.items())

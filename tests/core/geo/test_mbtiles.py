@@ -141,3 +141,12 @@ def test_real_blocks_with_a_gap(shared_dir):
         assert (source.info.min_zoom, source.info.max_zoom) == (19, 21)
         assert source.info.metres_per_pixel == pytest.approx(0.0746, abs=1e-3)
         assert "CC BY" in source.info.attribution
+
+
+def test_a_far_look_at_fine_tiles_is_empty_rather_than_endless(tmp_path, ground):
+    path = write_mbtiles(tmp_path / "a.mbtiles", cut_tiles(ground, ZOOM, COLUMN, ROW))
+    with open_imagery(path) as source:
+        near = source.read(over(COLUMN >> 4, ROW >> 4, ZOOM - 4), 256, 256)
+        assert near.valid.any()
+        assert not source.read(over(COLUMN >> 12, ROW >> 12, ZOOM - 12), 256, 256).valid.any()
+        assert source.tiles.decoded <= 6
