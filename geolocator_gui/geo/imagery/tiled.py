@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from geolocator_gui.geo.imagery.base import ImagerySource, MercatorBounds, Patch, Pixels, Valid
@@ -102,7 +103,9 @@ class TiledSource(ImagerySource):
         west, south, east, north = bounds
         wanted = min((east - west) / width, (north - south) / height)
         level = self.level_for(wanted)
-        left, top, right, bottom = level.window(bounds)
+        shrink = _whole_shrink(level, wanted)
+        seen = replace(level, resolution=level.resolution * shrink, tile_px=level.tile_px // shrink)
+        left, top, right, bottom = seen.window(bounds)
         first_column, first_row, last_column, last_row = level.tiles(bounds)
         if (last_column - first_column) * (last_row - first_row) > MAX_TILES:
             return Patch(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), bool))
@@ -112,7 +115,7 @@ class TiledSource(ImagerySource):
         reach = 1 if right - left < width or bottom - top < height else 0
         x0, y0 = math.floor(left) - reach, math.floor(top) - reach
         x1, y1 = math.ceil(right) + reach, math.ceil(bottom) + reach
-        pixels, valid, coarsest = self._mosaic(level, x0, y0, x1, y1)
+        pixels, valid, coarsest = self._mosaic(level, shrink, (x0, y0, x1, y1))
         patch = resample(pixels, valid, (left - x0, top - y0, right - x0, bottom - y0), width, height)
         return Patch(patch.pixels, patch.valid, coarser_than(wanted, coarsest))
 
@@ -136,16 +139,21 @@ class TiledSource(ImagerySource):
             max(first.coarser, second.coarser),
         )
 
-    def _mosaic(self, level: Level, x0: int, y0: int, x1: int, y1: int) -> tuple[Pixels, Valid | None, float]:
-        """Pixels of a window of a level, where they are valid, and the coarsest resolution used."""
+    def _mosaic(
+        self, level: Level, shrink: int, window: tuple[int, int, int, int]
+    ) -> tuple[Pixels, Valid | None, float]:
+        """Pixels of a window of a shrunk level, where they are valid, and the coarsest resolution used."""
+        x0, y0, x1, y1 = window
         pixels = np.zeros((y1 - y0, x1 - x0, 3), np.uint8)
         valid = np.zeros((y1 - y0, x1 - x0), bool)
-        coarsest, t = level.resolution, level.tile_px
+        coarsest, t = level.resolution, level.tile_px // shrink
         for row in range(y0 // t, (y1 - 1) // t + 1):
             for column in range(x0 // t, (x1 - 1) // t + 1):
                 tile, resolution = self._tile_or_stand_in(level, column, row)
                 if tile is None:
                     continue
+                if shrink > 1:
+                    tile = self._shrunk(tile, level, column, row, shrink)
                 coarsest = max(coarsest, resolution)
                 a, b = max(x0, column * t), min(x1, (column + 1) * t)
                 c, d = max(y0, row * t), min(y1, (row + 1) * t)
@@ -174,6 +182,11 @@ class TiledSource(ImagerySource):
                 return self._enlarged(parent, level, column, row, shift), coarser.resolution
         return None, level.resolution
 
+    def _shrunk(self, tile: Tile, level: Level, column: int, row: int, shrink: int) -> Tile:
+        key = (level.number, column, row, shrink)
+        made = self.tiles.get(key, lambda: shrunk(tile, tile.pixels.shape[0] // shrink), counts=False)
+        return tile if made is None else made
+
     def _enlarged(self, parent: Tile, level: Level, column: int, row: int, shift: int) -> Tile:
         key = (level.number, column, row, "enlarged")
         made = self.tiles.get(key, lambda: _enlarge(parent, column, row, shift), counts=False)
@@ -192,10 +205,29 @@ class TiledSource(ImagerySource):
                 if child is None:
                     continue
                 found = True
-                small = resample(child.pixels, child.valid, (0, 0, t, t), half, half)
+                small = shrunk(child, half)
                 place = np.s_[south * half : (south + 1) * half, east * half : (east + 1) * half]
-                pixels[place], valid[place] = small.pixels, small.valid
+                pixels[place] = small.pixels
+                valid[place] = True if small.valid is None else small.valid
         return Tile(pixels, None if valid.all() else valid) if found else None
+
+
+def shrunk(tile: Tile, side: int) -> Tile:
+    """A tile averaged down to `side` pixels, a whole fraction of its own."""
+    if tile.valid is None:
+        small = cv2.resize(tile.pixels, (side, side), interpolation=cv2.INTER_AREA)
+        return Tile(np.asarray(small, np.uint8), None)
+    whole = float(tile.pixels.shape[0])
+    patch = resample(tile.pixels, tile.valid, (0.0, 0.0, whole, whole), side, side)
+    return Tile(patch.pixels, None if patch.valid.all() else patch.valid)
+
+
+def _whole_shrink(level: Level, wanted: float) -> int:
+    """How much tiles are shrunk before they are put together: at least two of their pixels per pixel stay."""
+    shrink = 1
+    while 4 * shrink * level.resolution <= wanted and level.tile_px % (2 * shrink) == 0:
+        shrink *= 2
+    return shrink
 
 
 def _enlarge(parent: Tile, column: int, row: int, shift: int) -> Tile:

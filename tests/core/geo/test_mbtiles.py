@@ -6,6 +6,7 @@ import pytest
 
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import open_imagery
+from geolocator_gui.geo.imagery.resample import resample
 from geolocator_gui.geo.projection import tile_bounds
 from tests.core.geo.makers import cut_tiles, jpeg, png, texture, write_mbtiles
 
@@ -150,3 +151,12 @@ def test_a_far_look_at_fine_tiles_is_empty_rather_than_endless(tmp_path, ground)
         assert near.valid.any()
         assert not source.read(over(COLUMN >> 12, ROW >> 12, ZOOM - 12), 256, 256).valid.any()
         assert source.tiles.decoded <= 6
+
+
+def test_much_finer_tiles_are_averaged_as_exactly(tmp_path, ground):
+    tiles = cut_tiles(ground[:512, :512], ZOOM, COLUMN, ROW)
+    with open_imagery(write_mbtiles(tmp_path / "a.mbtiles", tiles)) as source:
+        for size in (40, 50, 64, 100):
+            got = source.read(over(COLUMN, ROW, ZOOM, 2, 2), size, size).pixels
+            want = resample(ground[:512, :512], None, (0, 0, 512, 512), size, size).pixels
+            assert np.abs(got.astype(int) - want).max() <= 1
