@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 # Compiling takes a minute or more; it gains perhaps a third, so it pays for itself from about here on.
 _COMPILE_FROM = 50_000
-_CPU_PIXELS = 4 * 384 * 384
+_CPU_PIXELS = 384 * 384
+_CPU_MOST = 4
 _GPU_MOST = 256
 
 
@@ -135,7 +136,7 @@ class TorchBackend(Backend):
 
         height, width = input_size("satellite", self._bundle.config)
         if self._device != "cuda":
-            return int(min(16, max(1, _CPU_PIXELS // (height * width))))
+            return int(min(_CPU_MOST, max(1, _CPU_PIXELS // (height * width))))
         free, _ = torch.cuda.mem_get_info()
         # The widest activations of a ConvNeXt take about 4 x width / 16 numbers per pixel, a few at a time.
         per_image = height * width * 4 * 64
