@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.demo_model import interval
 from geolocator_gui.ml.bundle import write_bundle
 from geolocator_gui.ml.train import LAST
 from geolocator_gui.ml.train_state import read_state
@@ -54,10 +55,10 @@ def card(legs: list[Leg], figures: dict[str, float], notes: str) -> str:
     town = legs[-1].town
     first = legs[0].town
     minutes = sum(leg.seconds for leg in legs) / 60
-    rows = "\n".join(f"| {title} | {figures[key]:.1%} |" for key, title in ROWS.items() if key in figures)
+    rows = "\n".join(figure_line(key, title, figures) for key, title in ROWS.items() if key in figures)
     measured = (
-        f"""| measure | result |
-|---|---|
+        f"""| measure | result | 95 % interval |
+|---|---|---|
 {rows}
 
 (a): {figures["a_positions"]:.0f} camera positions of the shipped town that training left out, each written as a photo file and
@@ -98,6 +99,13 @@ with warm-up per leg, symmetric InfoNCE with learned temperature, bfloat16, aver
 ## Licence
 Apache-2.0, as the program. The towns are generated; there is no third party's data in it.
 """
+
+
+def figure_line(key: str, title: str, figures: dict[str, float]) -> str:
+    """One row of the table of results."""
+    count = round(figures["a_positions" if key.startswith("a_") else "b_chips"])
+    low, high = interval(round(figures[key] * count), count)
+    return f"| {title} | {figures[key]:.1%} | {low:.1%}–{high:.1%} |"
 
 
 def town_ema(legs: list[Leg]) -> float:
