@@ -12,7 +12,13 @@ if sys.platform.startswith("linux"):
     # Only tests ask for this: there is no graphics card here, and containers run as root.
     os.environ.setdefault("QTWEBENGINE_CHROMIUM_FLAGS", "--no-sandbox --disable-gpu")
 
+import hypothesis
 import pytest
+
+# Continuous integration tries the same examples every time; developers' runs go on exploring.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parent.parent
 
