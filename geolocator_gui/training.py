@@ -275,6 +275,7 @@ def preset(name: str, pairs: int) -> dict[str, dict[str, Any]]:
                 "save_minutes": 1.0,
             },
             "sampling": {"mine_every": 1},
+            "town": {"towns": 4, "start_with": 2, "towns_per_batch": 2, "size_m": 400.0, "gap_m": 8.0},
         }
     raise ConfigError(f"there is no preset '{name}'", hint=f"Presets: {', '.join(PRESET_TITLES)}.")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geolocator_gui.events import Steps
     from geolocator_gui.ml.train_run import TrainSummary
 
+TOWN_PAIRS = 4_000  # what a preset takes for an epoch of rendered pairs
 WorkspaceOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Its models; without --out the run goes there.")
 ]
@@ -163,7 +164,7 @@ def plan(
     if not colon:
         raise ConfigError(f"'{data}' does not say what kind of pairs it is", hint="Write KIND:PATH.")
     if kind == "town":
-        pairs = 20_000
+        pairs = TOWN_PAIRS
     else:
         from geolocator_gui.ml.datasets import training_samples
 
