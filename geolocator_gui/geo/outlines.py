@@ -148,12 +148,14 @@ def _simplify(parts: list[Polygon], notes: list[str]) -> list[Polygon]:
     before = sum(len(shapely.get_coordinates(part)) for part in parts)
     tolerance, simple = 1e-6, parts
     while sum(len(shapely.get_coordinates(part)) for part in simple) > MAX_VERTICES and tolerance < 1.0:
-        simple = [
-            piece
-            for part in parts
-            for piece in polygon_parts(shapely.make_valid(part.simplify(tolerance, preserve_topology=True)))
-        ]
+        # Keeping the topology while thinning out takes minutes; what crosses itself afterwards is repaired.
+        rough = [part.simplify(tolerance, preserve_topology=False) for part in parts]
+        if sum(len(shapely.get_coordinates(part)) for part in rough) <= MAX_VERTICES:
+            rough = [shapely.make_valid(part, method="structure", keep_collapsed=False) for part in rough]
+        simple = [piece for part in rough for piece in polygon_parts(part) if piece.area > 0]
         tolerance *= 2
+    if not simple:
+        return parts
     if simple is not parts:
         metres = tolerance / 2 * 111_320
         notes.append(f"the outline's {before} corners were thinned out, by at most {metres:.1f} m")
