@@ -113,6 +113,9 @@ def test_a_killed_run_is_seen_as_interrupted_and_can_go_on(run):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_is_a_stop(run):
+    # A shell's background job starts with this signal ignored; a user's terminal does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def work():
         yield Note("begin")
         os.kill(os.getpid(), signal.SIGINT)
@@ -120,8 +123,11 @@ def test_ctrl_c_is_a_stop(run):
             time.sleep(0.01)
             yield Note("still here")
 
-    with pytest.raises(StoppedError):
-        execute(work(), run)
+    try:
+        with pytest.raises(StoppedError):
+            execute(work(), run)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert run.status().state == "stopped"
 
 
