@@ -1,7 +1,8 @@
 """Well-known sources: what their terms allow. The addresses and attributions are those of xyzservices.
 
-Only a source whose terms are known to allow fetching whole areas does so; all others are for display. The
-terms were read in November 2026 at the places named; whoever adds a line reads them first.
+Only sources that are published as open data may be fetched by whole areas; all others are for display. The
+lines state what is generally known of their operators; the terms themselves have not been read for this list
+yet, so whoever relies on a line, or adds one, reads them first.
 """
 
 from __future__ import annotations
