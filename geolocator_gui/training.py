@@ -90,7 +90,14 @@ class TownPairsConfig(Config):
         local_share: Share of the places of a batch that are drawn around one spot, at the end.
         local_from: Share of the run after which those begin; they rise linearly to the full share.
         local_radius_m: How far around the spot.
-        mirror: Share of pairs mirrored, both views alike.
+        turned: Share of the parts of a batch (a part is what comes from one town) whose views all look to one
+            random heading; the others look north, as every chip of an index does. A heading of its own per pair
+            would tell a pair from its negatives by the direction of streets and shadows alone.
+        mirror: Share of parts mirrored, both views alike.
+        look_alikes: Places per town among which look-alikes are sought; 0 for none.
+        look_alike_share: Share of the parts drawn as groups of look-alikes, where the town has been searched.
+        look_alike_towns: Towns searched at a time beside the shipped one.
+        mine_every: Batches after which other towns are searched, with the model as it is then.
         perspective: Share of pairs whose panorama is cut to the window of an ordinary photo.
         blur: Share of views softened; imagery and photos are averaged down, rendered views are sampled.
         jpeg: Share of chips that went through JPEG.
@@ -114,6 +121,11 @@ class TownPairsConfig(Config):
     local_share: float = Field(default=0.5, ge=0, le=1)
     local_from: float = Field(default=0.3, ge=0, le=1)
     local_radius_m: float = Field(default=150.0, gt=0)
+    turned: float = Field(default=0.5, ge=0, le=1)
+    look_alikes: int = Field(default=0, ge=0)
+    look_alike_share: float = Field(default=0.6, ge=0, le=1)
+    look_alike_towns: int = Field(default=4, ge=0)
+    mine_every: int = Field(default=600, ge=1)
     mirror: float = Field(default=0.5, ge=0, le=1)
     perspective: float = Field(default=0.12, ge=0, le=1)
     blur: float = Field(default=0.5, ge=0, le=1)
@@ -197,6 +209,8 @@ class TrainRun(Config):
         evaluate_limit: Validation queries of an evaluation during the run; None for all.
         loaders: Threads that load and augment images.
         tensorboard: Also write TensorBoard event files (needs the extra).
+        marks: The verdicts that are heeded: "workspace" for those of the workspace that the run lies in,
+            "none", or a marks.csv. They are copied into the run's folder when it begins.
         train: Optimisation.
         sampling: Which pairs share a batch.
         augment: What is done to the images.
@@ -212,6 +226,7 @@ class TrainRun(Config):
     evaluate_limit: int | None = Field(default=1000, ge=1)
     loaders: int = Field(default=2, ge=1, le=64)
     tensorboard: bool = False
+    marks: str = "workspace"
     train: TrainConfig = TrainConfig()
     sampling: SamplingConfig = SamplingConfig()
     augment: AugmentConfig = AugmentConfig()

@@ -5,8 +5,8 @@
     python -m tools.publish_demo --run DIR/first DIR/second
 
 The first leg begins with random weights; towns join as it goes on. The second goes on from the first's
-averaged weights with a fresh optimiser, all towns, and the shipped town (but for its reserved squares) in
-every batch.
+averaged weights with a fresh optimiser, all towns, the shipped town (but for its reserved squares) in every
+batch, and places that the model takes for each other side by side.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ LEGS = {
     ),
     "second": (
         TrainConfig(
-            pairs=96_000,
-            learning_rate=1e-3,
+            pairs=768_000,
+            learning_rate=1.5e-3,
             warmup_pairs=12_800,
             label_smoothing=0.0,
             fast_depthwise=True,
@@ -45,12 +45,13 @@ LEGS = {
         ),
         TownPairsConfig(
             shipped_seed=DEMO_SEED,
-            shipped_share=0.75,
+            shipped_share=1.0,
             start_with=64,
             towns_per_batch=2,
             local_from=0.0,
             local_radius_m=200.0,
-            perspective=0.1,
+            look_alikes=1500,
+            mine_every=500,
         ),
     ),
 }

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from geolocator_gui.events import Note, Steps
+from geolocator_gui.ml.look_alikes import LookAlikes, find_look_alikes
 from geolocator_gui.ml.pairs import Batch, EmbedImages, Pixels
 from geolocator_gui.ml.sampling import spaced_positions
 from geolocator_gui.town.geometry import generate_town
@@ -62,7 +63,7 @@ def make_town(seed: int, size_m: float, reserve_m: float | None) -> TrainingTown
 
 
 class TownPairs:
-    """A feed of rendered pairs: batch `step` is a function of the configuration and the step alone."""
+    """A feed of rendered pairs; towns are made in processes of their own while training runs."""
 
     def __init__(
         self,
@@ -82,22 +83,57 @@ class TownPairs:
             2, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
         )
         self._towns: dict[int, Future[TrainingTown]] = {}
+        self._look_alikes: dict[int, LookAlikes] = {}
+        self._fixed = 0  # the step that what is known of look-alikes holds before
 
     def close(self) -> None:
         """Stop making towns."""
         self._maker.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, step: int, embed: EmbedImages) -> Steps[int]:
-        """Nothing is fixed by anything but the step."""
-        yield Note("Making the first towns.")
-        return self._steps
+        """Search some towns for look-alikes if it is time; without them nothing but the step matters."""
+        if not self.config.look_alikes:
+            yield Note("Making the first towns.")
+            return self._steps
+        if step >= self._fixed:
+            yield Note("Looking for look-alikes.")
+            rng = np.random.default_rng([self._seed, 5, step])
+            known = self._known(step)
+            seeds = self.config.first_seed + rng.permutation(known)[: self.config.look_alike_towns]
+            shipped = [] if self.config.shipped_seed is None else [self.config.shipped_seed]
+            found: dict[int, LookAlikes] = {}
+            for seed in (*shipped, *seeds.tolist()):
+                found[seed] = yield from self._search(seed, rng, embed)
+            self._look_alikes = found
+            self._fixed = min(self._steps, step + self.config.mine_every)
+        return self._fixed
+
+    def _search(self, seed: int, rng: np.random.Generator, embed: EmbedImages) -> Steps[LookAlikes]:
+        config, town = self.config, self._town(seed)
+        rows = rng.permutation(len(town.positions))[: config.look_alikes]
+        places = town.positions[rows]
+        north = np.zeros(len(places))
+        views = render_pairs(town.scene, places, rng, config, headings=north, offset_m=0.5 * config.offset_m)
+        return (
+            yield from find_look_alikes(places, views.ground, views.satellite, 0.5 * config.side_m, embed)
+        )
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Nothing."""
-        return {}
+        """The look-alikes that are known."""
+        state = {"fixed": torch.tensor([self._fixed])}
+        for seed, found in self._look_alikes.items():
+            state[f"places {seed}"] = torch.from_numpy(found.places)
+            state[f"lists {seed}"] = torch.from_numpy(found.lists)
+        return state
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Nothing."""
+        """Go on in the middle of what `begin` fixed."""
+        self._fixed = int(state["fixed"][0])
+        seeds = [int(name.removeprefix("places ")) for name in state if name.startswith("places ")]
+        self._look_alikes = {
+            seed: LookAlikes(state[f"places {seed}"].numpy(), state[f"lists {seed}"].numpy())
+            for seed in seeds
+        }
 
     def batch(self, step: int) -> Batch:
         """The pairs of a step."""
@@ -112,17 +148,13 @@ class TownPairs:
         local = config.local_share * min(1.0, max(0.0, 2.0 * rise))
         shares = np.array_split(np.arange(self._batch_size), len(seeds))
         parts = [
-            self._render(
-                self._town(seed),
-                len(share),
-                config.local_radius_m if rng.random() < local else None,
-                rng,
-            )
+            self._render(seed, len(share), config.local_radius_m if rng.random() < local else None, rng)
             for seed, share in zip(seeds, shares, strict=True)
         ]
         ground = np.concatenate([part.ground for part in parts])
         satellite = np.concatenate([part.satellite for part in parts])
-        whole = augment(Batch(ground, satellite), config, rng)
+        mirrored = np.repeat(rng.random(len(seeds)) < config.mirror, [len(share) for share in shares])
+        whole = augment(Batch(ground, satellite), config, rng, mirrored)
         if self._world == 1:
             return whole
         return Batch(whole.ground[self._rank :: self._world], whole.satellite[self._rank :: self._world])
@@ -131,11 +163,18 @@ class TownPairs:
         """Seeds of the towns that a batch is drawn from."""
         config = self.config
         rng = np.random.default_rng([self._seed, 4, step])
-        known = min(config.towns, config.start_with + step // config.steps_per_town)
+        known = self._known(step)
         seeds = config.first_seed + rng.choice(known, min(known, config.towns_per_batch), replace=False)
+        searched = [seed for seed in self._look_alikes if seed != config.shipped_seed and seed not in seeds]
+        if searched and rng.random() < config.look_alike_share:
+            seeds[-1] = searched[int(rng.integers(len(searched)))]
         if config.shipped_seed is not None and rng.random() < config.shipped_share:
             seeds[0] = config.shipped_seed
         return [int(seed) for seed in seeds]
+
+    def _known(self, step: int) -> int:
+        """Towns that have joined by a step."""
+        return min(self.config.towns, self.config.start_with + step // self.config.steps_per_town)
 
     def _request(self, seed: int) -> Future[TrainingTown]:
         with self._lock:
@@ -147,12 +186,15 @@ class TownPairs:
     def _town(self, seed: int) -> TrainingTown:
         return self._request(seed).result()
 
-    def _render(
-        self, town: TrainingTown, count: int, radius_m: float | None, rng: np.random.Generator
-    ) -> Batch:
-        config = self.config
-        positions = spaced_positions(town.positions, count, config.gap_m, rng, radius_m=radius_m)
-        return render_pairs(town.scene, positions, rng, config, headings=rng.uniform(0.0, 360.0, count))
+    def _render(self, seed: int, count: int, radius_m: float | None, rng: np.random.Generator) -> Batch:
+        config, town = self.config, self._town(seed)
+        look_alikes = self._look_alikes.get(seed)
+        if look_alikes is not None and rng.random() < config.look_alike_share:
+            positions = look_alikes.draw(count, config.gap_m, rng)
+        else:
+            positions = spaced_positions(town.positions, count, config.gap_m, rng, radius_m=radius_m)
+        heading = rng.uniform(0.0, 360.0) if rng.random() < config.turned else 0.0
+        return render_pairs(town.scene, positions, rng, config, headings=np.full(count, heading))
 
 
 def render_pairs(
@@ -176,11 +218,13 @@ def render_pairs(
     return Batch(ground, satellite)
 
 
-def augment(batch: Batch, config: TownPairsConfig, rng: np.random.Generator) -> Batch:
-    """Joint mirroring, blur, JPEG on chips, and windows of ordinary photos on panoramas."""
+def augment(
+    batch: Batch, config: TownPairsConfig, rng: np.random.Generator, mirrored: NDArray[np.bool_]
+) -> Batch:
+    """Mirroring of the pairs `mirrored` (n,), blur, JPEG on chips, windows of ordinary photos on panoramas."""
     ground, satellite = batch.ground, batch.satellite
     for index in range(len(ground)):
-        if rng.random() < config.mirror:
+        if mirrored[index]:
             ground[index] = ground[index, :, ::-1].copy()
             satellite[index] = satellite[index, :, ::-1].copy()
         if rng.random() < config.blur:

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from geolocator_gui.errors import ConfigError
+from geolocator_gui.events import finish
 from geolocator_gui.ml import depthwise
 from geolocator_gui.ml.augment import Target, augment_pair, coarse_dropout, grid_dropout, turn
+from geolocator_gui.ml.look_alikes import find_look_alikes
 from geolocator_gui.ml.pairs_town import TownPairs, is_reserved, make_town, window
 from geolocator_gui.ml.view_training import partial_view, smallest_fov, train_view
 from geolocator_gui.training import (
@@ -166,6 +168,52 @@ def test_rendered_batches_follow_from_the_step():
         assert np.array_equal(one.ground, other.ground)
         assert np.array_equal(one.satellite, other.satellite)
     assert not np.array_equal(first[0].ground, first[1].ground)
+
+
+def test_look_alikes_are_apart_and_share_batches():
+    """Two kinds of place, told apart by brightness: batches are drawn in groups of one kind."""
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-200.0, 200.0, (400, 2))
+    kind = rng.integers(0, 20, 400)
+    images = np.broadcast_to(kind.astype(np.uint8)[:, None, None, None], (400, 2, 2, 3))
+    directions = np.random.default_rng(1).normal(size=(20, 8))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+
+    def embed(load, count, view):
+        yield from ()
+        return directions[[int(load(row)[0, 0, 0]) for row in range(count)]].astype(np.float32)
+
+    found = finish(find_look_alikes(places, images, images, 40.0, embed))
+    for row, near in enumerate(found.lists):
+        assert (np.hypot(*(places[near[near >= 0]] - places[row]).T) >= 40.0).all()
+    first = found.lists[:, :8]
+    assert (kind[first] == kind[:, None]).mean() > 0.9
+    drawn = found.draw(64, 16.0, rng)
+    apart = np.hypot(*(drawn[:, None] - drawn[None]).transpose(2, 0, 1)) + np.eye(64) * 1e9
+    assert drawn.shape == (64, 2) and apart.min() >= 16.0
+    kinds = kind[[int(np.flatnonzero((places == xy).all(axis=1))[0]) for xy in drawn]]
+    assert np.unique(kinds).size <= 14  # of 20; random places show 19 or all of them
+
+
+@pytest.mark.slow
+def test_batches_with_look_alikes_go_on_from_a_state():
+    config = TownPairsConfig(
+        size_m=300.0, towns=2, start_with=2, towns_per_batch=2, gap_m=4.0, look_alikes=60, mine_every=5
+    )
+
+    def embed(load, count, view):
+        yield from ()
+        return np.stack([load(row).reshape(-1)[:300] for row in range(count)]).astype(np.float32)
+
+    whole, continued = (TownPairs(config, batch_size=8, steps=20, seed=1) for _ in range(2))
+    try:
+        assert finish(whole.begin(0, embed)) == 5
+        continued.restore(whole.state())
+        assert finish(continued.begin(3, embed)) == 5
+        assert np.array_equal(whole.batch(3).ground, continued.batch(3).ground)
+    finally:
+        whole.close()
+        continued.close()
 
 
 def test_a_window_leaves_what_the_photo_shows():
