@@ -90,9 +90,9 @@ class TownPairsConfig(Config):
         local_share: Share of the places of a batch that are drawn around one spot, at the end.
         local_from: Share of the run after which those begin; they rise linearly to the full share.
         local_radius_m: How far around the spot.
-        turned: Share of the parts of a batch (a part is what comes from one town) whose views all look to one
-            random heading; the others look north, as every chip of an index does. A heading of its own per pair
-            would tell a pair from its negatives by the direction of streets and shadows alone.
+        turned: Share of the parts of a batch (a part is what comes from one town) whose views all look to
+            one random heading; the others look north, as every chip of an index does. A heading of its own
+            per pair would tell a pair from its negatives by the direction of streets and shadows alone.
         mirror: Share of parts mirrored, both views alike.
         look_alikes: Places per town among which look-alikes are sought; 0 for none.
         look_alike_share: Share of the parts drawn as groups of look-alikes, where the town has been searched.

@@ -221,7 +221,7 @@ def render_pairs(
 def augment(
     batch: Batch, config: TownPairsConfig, rng: np.random.Generator, mirrored: NDArray[np.bool_]
 ) -> Batch:
-    """Mirroring of the pairs `mirrored` (n,), blur, JPEG on chips, windows of ordinary photos on panoramas."""
+    """Mirror the pairs `mirrored` (n,); blur, JPEG on chips, windows of ordinary photos on panoramas."""
     ground, satellite = batch.ground, batch.satellite
     for index in range(len(ground)):
         if mirrored[index]:

@@ -190,7 +190,8 @@ def test_look_alikes_are_apart_and_share_batches():
     assert (kind[first] == kind[:, None]).mean() > 0.9
     drawn = found.draw(64, 16.0, rng)
     apart = np.hypot(*(drawn[:, None] - drawn[None]).transpose(2, 0, 1)) + np.eye(64) * 1e9
-    assert drawn.shape == (64, 2) and apart.min() >= 16.0
+    assert drawn.shape == (64, 2)
+    assert apart.min() >= 16.0
     kinds = kind[[int(np.flatnonzero((places == xy).all(axis=1))[0]) for xy in drawn]]
     assert np.unique(kinds).size <= 14  # of 20; random places show 19 or all of them
 
