@@ -16,6 +16,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ Verdict = Literal["same_place", "hard", "bad_pair", "unsure"]
 VERDICTS: tuple[Verdict, ...] = ("same_place", "hard", "bad_pair", "unsure")
 COLUMNS = ("query", "candidate", "verdict", "note", "time", "mining")
 Key = tuple[str, str]
+_CHIP = re.compile(r"chip:[^/]*/([0-9.e+-]+)m/(-?[0-9.]+),(-?[0-9.]+)")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ def chip_id(source: str, side_m: float, lon: float, lat: float) -> str:
         lat: Degrees, likewise.
     """
     return f"chip:{_word(source)}/{round(side_m, 2):g}m/{lon:.6f},{lat:.6f}"
+
+
+def chip_place(name: str) -> tuple[float, float, float] | None:
+    """Side in metres, longitude and latitude of a chip named by `chip_id`; None for other ids."""
+    found = _CHIP.fullmatch(name)
+    return None if found is None else (float(found[1]), float(found[2]), float(found[3]))
 
 
 def pair_id(data: str, name: str, view: Literal["ground", "satellite"]) -> str:
@@ -267,7 +275,7 @@ def append_marks(path: Path, marks: Sequence[Mark]) -> None:
 
 def write_marks(path: Path, marks: Iterable[Mark]) -> None:
     """Rewrite the file whole: a reader, or a power cut, sees the old one or the new one."""
-    content = _line(COLUMNS) + "".join(_row(mark) for mark in marks)
+    content = marks_text(marks)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -278,6 +286,11 @@ def write_marks(path: Path, marks: Iterable[Mark]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def marks_text(marks: Iterable[Mark]) -> str:
+    """A whole marks file."""
+    return _line(COLUMNS) + "".join(_row(mark) for mark in marks)
 
 
 def _row(mark: Mark) -> str:

@@ -43,6 +43,12 @@ def train(
         Literal["bundle", "scratch"], typer.Option(help="From the model's weights, or from random ones.")
     ] = "bundle",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first pairs.")] = None,
+    marks: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Verdicts that are heeded: a marks.csv, workspace (its own one) or none."
+        ),
+    ] = "workspace",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the run; the same command continues it.")
     ] = None,
@@ -74,7 +80,7 @@ def train(
     if resume is None:
         if data is None:
             raise ConfigError("no pairs are named", hint="Name them with --data KIND:PATH.")
-        run = plan(data, model, preset_name, settings or [], start=start, limit=limit)
+        run = plan(data, model, preset_name, settings or [], start=start, limit=limit, marks=marks)
 
     def work(config: TrainRun, thing: Path) -> Steps[TrainSummary]:
         from geolocator_gui.ml.train_run import run_training
@@ -112,11 +118,13 @@ def pack(
     Bring its result back with `geolocator publish`.
     """
     from geolocator_gui.ml.pack import pack as write_pack
-    from geolocator_gui.ml.train_run import start_bundle
+    from geolocator_gui.ml.train_run import start_bundle, verdicts
 
     run = RunFolder(folder).read_config(TrainRun)
-    bundle = start_bundle(run, folder, workspace_models(workspace, folder))
-    size = drive(write_pack(run, bundle, file), quiet=quiet)
+    own = workspace_models(workspace, folder)
+    size = drive(
+        write_pack(run, start_bundle(run, folder, own), file, verdicts(run, folder, own)), quiet=quiet
+    )
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
@@ -158,6 +166,7 @@ def plan(
     *,
     start: Literal["bundle", "scratch"] = "bundle",
     limit: int | None = None,
+    marks: str = "workspace",
 ) -> TrainRun:
     """The configuration of a run: a preset for the size of the data, then single settings."""
     kind, colon, place = data.partition(":")
@@ -177,6 +186,7 @@ def plan(
         "start": start,
         "preset": preset_name,
         "limit": limit,
+        "marks": str(Path(marks).expanduser().resolve()) if marks not in ("workspace", "none") else marks,
         **preset(preset_name, pairs),
     }
     return with_settings(TrainRun.from_mapping(fields), settings)

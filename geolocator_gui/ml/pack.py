@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,9 +17,11 @@ import numpy as np
 from geolocator_gui import __version__
 from geolocator_gui.errors import DataError, FaultError
 from geolocator_gui.events import Pace, Steps
+from geolocator_gui.marks import Mark, marks_text
 from geolocator_gui.ml.bundle import Bundle
 from geolocator_gui.ml.datasets import KINDS, PairData, TrainingSamples, read_pairs
 from geolocator_gui.ml.datasets.common import Report
+from geolocator_gui.ml.marked_pairs import FROZEN
 from geolocator_gui.ml.pairs import Pixels
 from geolocator_gui.training import TrainRun
 
@@ -76,13 +78,14 @@ Started again, it continues. Afterwards bring this folder (or a zip of it) back:
 """
 
 
-def pack(run: TrainRun, bundle: Bundle, file: Path) -> Steps[int]:
+def pack(run: TrainRun, bundle: Bundle, file: Path, marks: Sequence[Mark] = ()) -> Steps[int]:
     """Write a run as a zip; returns its size in bytes.
 
     Args:
         run: The configuration.
         bundle: What it starts from; its weights go along.
         file: The zip; replaced whole if it is there.
+        marks: The verdicts that the run heeds; they go along.
 
     Raises:
         DataError: The pairs cannot be used.
@@ -106,6 +109,7 @@ def pack(run: TrainRun, bundle: Bundle, file: Path) -> Steps[int]:
                     raise DataError(f"'{kind}' is not a kind of data", path=run.data)
                 packed = packed.model_copy(update={"data": f"{PACKED}:{PACKED}", "limit": None})
                 yield from _add_pairs(archive, kind, Path(place), run, bundle)
+            archive.writestr(FROZEN, marks_text(marks))
             archive.writestr("run.json", packed.model_dump_json(indent=1))
             archive.writestr("train.py", _START)
             archive.writestr("requirements.txt", _REQUIREMENTS)
@@ -166,6 +170,8 @@ def _add_pairs(archive: zipfile.ZipFile, kind: str, root: Path, run: TrainRun, b
             "heading_known": None if data.heading_known is None else data.heading_known.tolist(),
             "placed": data.placed,
             "name": data.name,
+            "query_names": list(data.query_names),
+            "reference_names": list(data.reference_names),
         }
     table["splits"] = splits
     archive.writestr(f"{PACKED}/{_LIST}", json.dumps(table))
@@ -209,8 +215,8 @@ def read_packed(folder: Path, split: str) -> PairData:
         root=folder,
         query_paths=[f"{split}/ground/{row:07d}.jpg" for row in range(len(query_label))],
         reference_paths=[f"{split}/satellite/{row:07d}.png" for row in range(len(reference_label))],
-        query_names=[str(row) for row in range(len(query_label))],
-        reference_names=[str(row) for row in range(len(reference_label))],
+        query_names=about.get("query_names") or [str(row) for row in range(len(query_label))],
+        reference_names=about.get("reference_names") or [str(row) for row in range(len(reference_label))],
         query_label=query_label,
         reference_label=reference_label,
         report=Report(len(query_label), len(reference_label)),

@@ -16,6 +16,7 @@ from geolocator_gui.errors import DataError
 from geolocator_gui.events import Note, Steps
 from geolocator_gui.ml.augment import Target, augment_pair
 from geolocator_gui.ml.datasets import TrainingSamples
+from geolocator_gui.ml.marked_pairs import MarkedPairs
 from geolocator_gui.ml.neighbours import neighbours_by_position, neighbours_by_similarity, unit_sphere
 from geolocator_gui.ml.pairs import Batch, EmbedImages, Pixels
 from geolocator_gui.ml.sampling import BatchPlan, plan_batches
@@ -64,8 +65,11 @@ class FileFeed:
         failed: Images that could not be read, with the reason.
     """
 
-    def __init__(self, samples: TrainingSamples, settings: FeedSettings) -> None:
+    def __init__(
+        self, samples: TrainingSamples, settings: FeedSettings, marked: MarkedPairs | None = None
+    ) -> None:
         self.samples, self.settings = samples, settings
+        self.marked = marked or MarkedPairs()
         self._labels = np.unique(samples.label, return_inverse=True)[1].ravel()
         different = int(self._labels.max()) + 1
         if different < settings.batch_size:
@@ -79,6 +83,9 @@ class FileFeed:
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="load")
         self._plan: BatchPlan | None = None
         self._epoch = self._first = 0
+        # Marked as the same place; photo and satellite image may be met either way round.
+        both = np.concatenate([self.marked.not_negative, self.marked.not_negative[:, ::-1]])
+        self._never = {int(row): self._labels[both[both[:, 0] == row, 1]] for row in np.unique(both[:, 0])}
         self._places = None if samples.lonlat is None else unit_sphere(samples.lonlat) * EARTH_M
         self.neighbours = self._position_neighbours()
 
@@ -106,8 +113,9 @@ class FileFeed:
             self.neighbours,
             settings.batch_size,
             np.random.default_rng([settings.seed, 11, self._epoch]),
-            nearest=settings.sampling.nearest,
+            nearest=max(settings.sampling.nearest, self._most_hard()),
             others=settings.sampling.others,
+            first=self.marked.hard.ravel(),
         )
         if not len(plan.batches):
             raise DataError(
@@ -129,7 +137,7 @@ class FileFeed:
         found = neighbours_by_similarity(
             query, reference, k=self._list_length(), query_label=self._labels, reference_label=labels
         )
-        return self.allowed(np.where(found >= 0, first[found], -1).astype(np.int32))
+        return self.allowed(self._hard_first(np.where(found >= 0, first[found], -1).astype(np.int32)))
 
     def _readable(self, load: Callable[[int], Pixels], path: Callable[[int], str]) -> Callable[[int], Pixels]:
         """A loader that gives grey for a damaged file and notes it, so that a run does not end on it."""
@@ -210,9 +218,36 @@ class FileFeed:
     def _position_neighbours(self) -> NDArray[np.int32] | None:
         lonlat = self.samples.lonlat
         if self.settings.sampling.neighbours == "random" or lonlat is None or not np.isfinite(lonlat).all():
-            return None
+            if not len(self.marked.hard):
+                return None
+            return self.allowed(self._hard_first(np.empty((len(self.samples), 0), np.int32)))
         found = neighbours_by_position(lonlat, k=self._list_length(), query_label=self._labels)
-        return self.allowed(found)
+        return self.allowed(self._hard_first(found))
+
+    def _hard_partners(self) -> dict[int, list[int]]:
+        """Per sample those that the user kept as hard with it, either way round."""
+        partners: dict[int, list[int]] = {}
+        for a, b in self.marked.hard.tolist():
+            partners.setdefault(a, []).append(b)
+            partners.setdefault(b, []).append(a)
+        return {row: list(dict.fromkeys(others)) for row, others in partners.items()}
+
+    def _most_hard(self) -> int:
+        return max((len(others) for others in self._hard_partners().values()), default=0)
+
+    def _hard_first(self, neighbours: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Neighbour lists that begin with what the user kept as hard."""
+        partners = self._hard_partners()
+        if not partners:
+            return neighbours
+        width = max(neighbours.shape[1], self._most_hard())
+        result = np.full((len(neighbours), width), -1, np.int32)
+        result[:, : neighbours.shape[1]] = neighbours
+        for row, others in partners.items():
+            listed = [*others, *(one for one in neighbours[row].tolist() if one >= 0 and one not in others)]
+            result[row] = -1
+            result[row, : len(listed[:width])] = listed[:width]
+        return result
 
     def _list_length(self) -> int:
         return min(self.settings.sampling.pool, max(1, int(self._labels.max())))
@@ -227,16 +262,19 @@ class FileFeed:
         return 0.5 * (data.side_m or 0.0) if overlapping else 0.0
 
     def allowed(self, neighbours: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Neighbour lists without what is too near to be a negative; freed places are -1 at the end."""
-        least = self.min_distance_m()
-        if not least or self._places is None:
-            return neighbours
-        result = np.full_like(neighbours, -1)
-        for row, near in enumerate(neighbours):
+        """Neighbour lists without what is too near, or marked, to be a negative; freed places are -1."""
+        least, places = self.min_distance_m(), self._places
+        rows = range(len(neighbours)) if least and places is not None else self._never
+        result = neighbours.copy()
+        for row in rows:
+            near = neighbours[row]
             near = near[near >= 0]
-            apart = np.linalg.norm(self._places[near] - self._places[row], axis=1)
-            kept = near[apart >= least]
-            result[row, : len(kept)] = kept
+            if least and places is not None:
+                near = near[np.linalg.norm(places[near] - places[row], axis=1) >= least]
+            if row in self._never:
+                near = near[~np.isin(self._labels[near], self._never[row])]
+            result[row] = -1
+            result[row, : len(near)] = near
         return result
 
     def _too_near(self, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
@@ -249,6 +287,9 @@ class FileFeed:
         label = self.samples.label[rows]
         for semi in self.samples.semi_positive[rows].T:
             near |= semi[:, None] == label[None, :]
+        for place, row in enumerate(rows.tolist()):
+            if row in self._never:
+                near[place] |= np.isin(self._labels[rows], self._never[row])
         near |= near.T
         np.fill_diagonal(near, False)
         return near if near.any() else None

@@ -79,6 +79,7 @@ def plan_batches(
     *,
     nearest: int = 32,
     others: int = 32,
+    first: NDArray[np.integer] | None = None,
 ) -> BatchPlan:
     """Sample4Geo's batches (Deuser, Habel, Oswald: "Sample4Geo", ICCV 2023, section 3.2).
 
@@ -93,6 +94,8 @@ def plan_batches(
         rng: Decides everything that is drawn.
         nearest: How many of the nearest.
         others: How many of the rest.
+        first: Rows that pull in their neighbours before all others do, so that these are not used up; the
+            batches then stand in random order. None for none.
 
     Returns:
         The plan; the same for the same generator state.
@@ -101,6 +104,9 @@ def plan_batches(
     count = len(label)
     # The unused pairs of a label, in random order: member[free[label] : end[label]].
     shuffled = rng.permutation(count)
+    preferred = np.empty(0, np.int64) if first is None else rng.permutation(np.unique(first))
+    if len(preferred):
+        shuffled = np.concatenate([preferred, shuffled[~np.isin(shuffled, preferred)]])
     member = shuffled[np.argsort(label[shuffled], kind="stable")].astype(np.int32)
     end = np.cumsum(np.bincount(label, minlength=1))
     free = np.concatenate([[0], end[:-1]])
@@ -108,20 +114,24 @@ def plan_batches(
     picks = _random_picks(length - nearest, others, rng) + nearest
     stamp = np.full(len(end), -1, dtype=np.int64)
     waiting = deque(label[rng.permutation(count)].tolist())
+    hurry = deque(dict.fromkeys(label[preferred].tolist()))
+    hurried = set(hurry)
     batches: list[NDArray[np.int32]] = []
     batch = np.empty(batch_size, dtype=np.int32)
     filled = misses = 0
     while waiting:
-        seed = waiting.popleft()
+        # One that is to meet somebody does not take the last place of a batch.
+        seed = hurry.popleft() if hurry and filled < batch_size - 1 else waiting.popleft()
         if free[seed] == end[seed]:
             continue  # its pairs were pulled in by others
-        if stamp[seed] == len(batches):
+        if stamp[seed] == len(batches) or (filled == batch_size - 1 and seed in hurried):
             waiting.append(seed)
             misses += 1
             if misses > min(1024, len(waiting)):
                 break
             continue
         misses = 0
+        hurried.discard(seed)
         anchor = member[free[seed]]
         batch[filled] = anchor
         free[seed] += 1
@@ -143,6 +153,8 @@ def plan_batches(
             batches.append(batch.copy())
             filled = 0
     planned = np.stack(batches) if batches else np.empty((0, batch_size), dtype=np.int32)
+    if len(preferred):
+        planned = planned[rng.permutation(len(planned))]
     return BatchPlan(planned, count - planned.size)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +15,12 @@ from torch import distributed
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.errors import DataError, FaultError
 from geolocator_gui.events import Metric, Note, Steps
+from geolocator_gui.marks import Mark
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.bundle import Bundle, find_bundle, open_bundle, write_bundle
 from geolocator_gui.ml.checkpoint import load_strict, read_state_dict
 from geolocator_gui.ml.datasets import KINDS, PairData, TrainingSamples, read_pairs
+from geolocator_gui.ml.marked_pairs import apply_marks, frozen_marks
 from geolocator_gui.ml.model import SharedEncoder, create_encoder
 from geolocator_gui.ml.pack import PACKED, read_packed
 from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
@@ -80,7 +82,8 @@ def run_training(run: TrainRun, folder: Path, *, workspace_models: Path | None =
     with process_group() as (rank, world):
         bundle = start_bundle(run, folder, workspace_models)
         model = start_model(run, bundle)
-        feed, evaluate = yield from open_data(run, bundle.config, folder, rank, world)
+        marks = verdicts(run, folder, workspace_models, rank, world)
+        feed, evaluate = yield from open_data(run, bundle.config, folder, rank, world, marks=marks)
         try:
             trained = yield from _with_tensorboard(
                 run,
@@ -115,6 +118,20 @@ def process_group() -> Iterator[tuple[int, int]]:
         distributed.destroy_process_group()
 
 
+def verdicts(
+    run: TrainRun, folder: Path, workspace_models: Path | None, rank: int = 0, world: int = 1
+) -> list[Mark]:
+    """The verdicts of a run; of several processes the first one copies them."""
+    workspace = None if workspace_models is None else workspace_models.parent
+    begun = (folder / CHECKPOINTS / LAST).exists()
+    if rank > 0:
+        distributed.barrier()
+    marks = frozen_marks(run.marks, folder, workspace, begun=begun)
+    if rank == 0 and world > 1:
+        distributed.barrier()
+    return marks
+
+
 def start_bundle(run: TrainRun, folder: Path, workspace_models: Path | None) -> Bundle:
     """The bundle a run starts from: the packed one beside it, else by name."""
     if (folder / START / "model.json").is_file():
@@ -140,7 +157,13 @@ def start_model(run: TrainRun, bundle: Bundle) -> SharedEncoder:
 
 
 def open_data(
-    run: TrainRun, model: ModelConfig, folder: Path, rank: int = 0, world: int = 1
+    run: TrainRun,
+    model: ModelConfig,
+    folder: Path,
+    rank: int = 0,
+    world: int = 1,
+    *,
+    marks: Sequence[Mark] = (),
 ) -> Steps[tuple[FileFeed | TownPairs, Evaluate | None]]:
     """The feed of a run and what evaluates it; says what is left out.
 
@@ -150,6 +173,8 @@ def open_data(
     kind, _, place = run.data.partition(":")
     if kind == "town":
         town = town_for(run.town, model)
+        if marks:
+            yield Note("Verdicts are about single places; pairs rendered at random have none of them.")
         feed = TownPairs(
             town,
             batch_size=run.train.batch_size,
@@ -190,7 +215,10 @@ def open_data(
         rank=rank,
         world=world,
     )
-    file_feed = FileFeed(TrainingSamples.of(pairs), settings)
+    samples, marked = apply_marks(TrainingSamples.of(pairs), marks)
+    if marks:
+        yield Note(marked.sentence())
+    file_feed = FileFeed(samples, settings, marked)
     yield Note(f"{len(file_feed.samples):,} pairs to train on.")
     try:
         held_out = read("val")
