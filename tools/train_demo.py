@@ -36,7 +36,7 @@ LEGS = {
     ),
     "second": (
         TrainConfig(
-            pairs=768_000,
+            pairs=640_000,
             learning_rate=1.5e-3,
             warmup_pairs=12_800,
             label_smoothing=0.0,
@@ -51,7 +51,7 @@ LEGS = {
             local_from=0.0,
             local_radius_m=200.0,
             look_alikes=1500,
-            mine_every=500,
+            mine_every=750,
         ),
     ),
 }
