@@ -1,11 +1,14 @@
-"""The index by itself: `python -m benchmarks.index [--chips N] [--dimension D] [--folder DIR] [--keep]`.
+"""The index by itself: `python -m benchmarks.index [--chips N] [--dimension D] [--folder DIR] [--part …]`.
 
-Vectors x = unit(0.6 c_k + 0.9 U z + 0.35 e) with 1000 random unit centres c_k and U an orthonormal basis of a
-128-dimensional subspace (of half the dimension where that is less); queries unit(x_i + 0.8 U z' + 0.9 e').
 Prints opening, single and 32 queries, recall@10 against exact search, a filtered search, the build of the
-search structure with its memory, bytes per chip; and beside them the plain peers: `faiss.IndexFlatIP` loaded
-from disk, HNSW with 64 links (as the published state-wide system uses), and a torch bf16 product with
-re-scoring. Defaults to 100 001 chips (the fewest that use the structure); 1 000 000 is the full run.
+search structure with its memory, bytes per chip; and beside them the plain peers: a torch bf16 product with
+re-scoring, `faiss.IndexFlatIP` loaded from disk, and HNSW with 64 links (as the published state-wide system
+uses). Vectors and queries are invented (see `index_invented`). Defaults to 100 001 chips, the fewest that use
+the structure; 1 000 000 is the full run, 10 000 000 with --dimension 64 the largest.
+
+With --folder the parts can be run one by one (`--part make`, then `--part ours --part structure`, …), each a
+process that is bounded in memory (--memory-gb) and, for the long build of HNSW, in time (--seconds: the same
+command continues it).
 
 `--build` instead times building: wall time against the encoder's own time, on the shipped demo town.
 """
@@ -14,126 +17,36 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks import index_peers
+from benchmarks.index_invented import (
+    MemoryLimit,
+    Recipe,
+    Task,
+    best_of,
+    make_index,
+    make_task,
+    recall,
+    resident,
+    say,
+)
 from geolocator_gui.configs import IndexConfig
-from geolocator_gui.events import finish
 from geolocator_gui.geo.area import area_from_circle
-from geolocator_gui.ml.index import Index, Manifest, build_index
-from geolocator_gui.ml.index.cells import Cells
-from geolocator_gui.ml.index.finish import finish_index
-from geolocator_gui.ml.index.manifest import ImageryRecord, write_manifest
-from geolocator_gui.ml.index.plan import make_grids, part_of
+from geolocator_gui.ml.index import Index, build_index
 from geolocator_gui.ml.index.quick import build_search
 from geolocator_gui.ml.index.search import exact_search
-from geolocator_gui.ml.index.segments import CELL, BatchWriter
 from geolocator_gui.paths import demo_dir
 
-Floats = NDArray[np.float32]
+__all__ = ["Recipe", "main", "make_index", "recall"]
+
+PARTS = ("make", "ours", "structure", "torch", "flat", "hnsw")
 _HNSW_UP_TO = 200_000
-_QUERIES = 64
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows of length 1."""
-    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
-
-
-class Recipe:
-    """The distribution of vectors and queries."""
-
-    def __init__(self, dimension: int) -> None:
-        self.random = np.random.default_rng(7)
-        self.dimension = dimension
-        self.centres = unit(self.normal(1000, dimension))
-        inner = min(128, dimension // 2)
-        self.basis = np.linalg.qr(self.normal(dimension, inner))[0].T.astype(np.float32)
-
-    def normal(self, *shape: int) -> Floats:
-        """Independent normal values."""
-        return self.random.standard_normal(shape, dtype=np.float32)
-
-    def inside(self, count: int) -> Floats:
-        """Unit vectors of the subspace."""
-        return unit(self.normal(count, len(self.basis))) @ self.basis
-
-    def vectors(self, count: int) -> Floats:
-        """What an index holds."""
-        centres = self.centres[self.random.integers(0, len(self.centres), count)]
-        noise = unit(self.normal(count, self.dimension))
-        return unit(0.6 * centres + 0.9 * self.inside(count) + 0.35 * noise)
-
-    def queries(self, vectors: Floats) -> Floats:
-        """Photos of those places."""
-        noise = unit(self.normal(len(vectors), self.dimension))
-        return unit(vectors + 0.8 * self.inside(len(vectors)) + 0.9 * noise)
-
-
-def make_index(folder: Path, count: int, dimension: int) -> dict[str, float]:
-    """An index folder of invented vectors on a real grid, through the same writer; seconds by name."""
-    recipe = Recipe(dimension)
-    side, overlap = 80.0, 0.5
-    radius = side * (1 - overlap) * np.sqrt(count / np.pi)
-    grid = make_grids(area_from_circle(10.0, 50.0, float(radius) * 1.002), side, overlap, (1,))[0][0]
-    batch = 4096
-    settings = IndexConfig(imagery=("invented",), batch_size=batch)
-    fields = {"name": "invented", "embedding_size": dimension, "satellite_source_px": 96}
-    manifest = Manifest(
-        state="building",
-        fingerprint="0" * 64,
-        model=fields,
-        imagery=(ImageryRecord(source="invented", name="invented", kind="none"),),
-        parts=(part_of(grid, side, settings, (0,)),),
-    )
-    write_manifest(folder, manifest)
-    cells = Cells(folder, manifest)
-    writer = BatchWriter(folder, 0, dimension)
-    spent = 0.0
-    for number in range(cells.batches):
-        chips, _ = cells.chips(number)
-        vectors = recipe.vectors(len(chips)).astype(np.float16)
-        records = np.zeros(len(chips), dtype=CELL)
-        records["cell"] = chips.ids
-        begin = time.perf_counter()
-        writer.commit(vectors, records, {})
-        spent += time.perf_counter() - begin
-    writer.close()
-    begin = time.perf_counter()
-    finish(finish_index(folder, manifest, cells, {}))
-    return {"commit": spent, "finish": time.perf_counter() - begin}
-
-
-def best_of(work: Callable[[], object], rounds: int = 5) -> float:
-    """The least of some wall times in seconds, after one to warm up."""
-    work()
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
-def recall(truth: NDArray[np.int64], found: NDArray[np.int64]) -> float:
-    """recall@10."""
-    pairs = zip(truth.tolist(), found.tolist(), strict=True)
-    return float(np.mean([len(set(a) & set(b)) / len(a) for a, b in pairs]))
-
-
-def resident() -> int:
-    """Bytes of memory that are not a mapped file."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def threads() -> str:
@@ -144,125 +57,69 @@ def threads() -> str:
     return f"faiss with {faiss.omp_get_max_threads()} threads, torch with {torch.get_num_threads()}"
 
 
-def say(name: str, value: str) -> None:
-    """One row of the table."""
-    print(f"  {name:<52} {value}", flush=True)
+def batch32_ms(task: Task) -> float:
+    """Wall time of 32 queries."""
+    return 1e3 * best_of(lambda: task.index.search(task.queries[:32], 10))
 
 
-def ours(folder: Path, report: dict[str, float]) -> tuple[Index, Floats, NDArray[np.int64]]:
+def ours(task: Task, report: dict[str, float]) -> None:
     """Opening and searching the index."""
+    folder, queries = task.index.folder, task.queries
     report["open_ms"] = 1e3 * best_of(lambda: Index.open(folder))
     say("open", f"{report['open_ms']:.1f} ms")
     index = Index.open(folder)
-    recipe = Recipe(index.manifest.dimension)
-    rows = np.random.default_rng(1).integers(0, index.count, _QUERIES)
-    queries = recipe.queries(index.vectors.take(rows).astype(np.float32))
     begin = time.perf_counter()
     index.search(queries[:1], 10)
     report["first_search_ms"] = 1e3 * (time.perf_counter() - begin)
     say("first search after opening", f"{report['first_search_ms']:.1f} ms")
     turn = iter(range(10**9))
-    report["single_ms"] = 1e3 * best_of(lambda: index.search(queries[next(turn) % _QUERIES][None], 10), 20)
+    number = len(queries)
+    report["single_ms"] = 1e3 * best_of(lambda: index.search(queries[next(turn) % number][None], 10), 20)
     say("one query", f"{report['single_ms']:.1f} ms")
-    report["batch32_ms"] = 1e3 * best_of(lambda: index.search(queries[:32], 10))
+    report["batch32_ms"] = batch32_ms(task)
     say("32 queries", f"{report['batch32_ms']:.0f} ms")
-    truth = exact_search(index.vectors, queries, 10)[1]
-    report["recall_at_10"] = recall(truth, index.search(queries, 10)[1])
-    say("recall@10 against exact search", f"{report['recall_at_10']:.4f}")
+    one_by_one = np.concatenate([index.search(query[None], 10)[1] for query in queries])
+    report["recall_at_10"] = recall(task.truth, one_by_one)
+    report["batch_recall_at_10"] = recall(task.truth, index.search(queries, 10)[1])
+    say(
+        "recall@10 against exact search",
+        f"{report['recall_at_10']:.4f} one by one, {report['batch_recall_at_10']:.4f} many at once",
+    )
     report["exact_single_ms"] = 1e3 * best_of(lambda: exact_search(index.vectors, queries[:1], 10), 2)
     say("one query, exact over every chip", f"{report['exact_single_ms']:.1f} ms")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    report["bytes_per_chip"] = size / index.count
+    say("on disk", f"{report['bytes_per_chip']:.0f} bytes per chip")
+    filtered(index, queries[:32], report)
+
+
+def filtered(index: Index, queries: np.ndarray, report: dict[str, float]) -> None:
+    """Searching within a circle that holds about a third of the chips."""
     centre = index.chips.lon[index.count // 2], index.chips.lat[index.count // 2]
     radius = 80 * 0.5 * np.sqrt(index.count * 0.3 / np.pi)
     mask = index.within([area_from_circle(*centre, float(radius)).geometry])
-    masked = exact_search(index.vectors, queries[:32], 10, mask)[1]
+    masked = exact_search(index.vectors, queries, 10, mask)[1]
     report["filtered_share"] = float(mask.mean())
-    report["filtered_recall_at_10"] = recall(masked, index.search(queries[:32], 10, mask)[1])
+    report["filtered_recall_at_10"] = recall(masked, index.search(queries, 10, mask)[1])
     report["filtered_single_ms"] = 1e3 * best_of(lambda: index.search(queries[:1], 10, mask), 3)
     say(
         f"one query within a circle ({report['filtered_share']:.0%} of the chips)",
         f"{report['filtered_single_ms']:.1f} ms   recall@10 {report['filtered_recall_at_10']:.4f}",
     )
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    report["bytes_per_chip"] = size / index.count
-    say("on disk", f"{report['bytes_per_chip']:.0f} bytes per chip")
-    return index, queries, truth
 
 
-def structure(folder: Path, index: Index, report: dict[str, float]) -> None:
+def structure(index: Index, report: dict[str, float]) -> None:
     """Building the search structure anew, and what it takes in memory."""
     before, peak = resident(), 0
     begin = time.perf_counter()
-    for _ in build_search(folder, index.manifest, "again.faiss"):
+    for _ in build_search(index.folder, index.manifest, "again.faiss"):
         peak = max(peak, resident() - before)
     report["structure_seconds"] = time.perf_counter() - begin
     report["structure_resident_mb"] = peak / 1e6
-    (folder / "again.faiss").unlink(missing_ok=True)
+    (index.folder / "again.faiss").unlink(missing_ok=True)
     say(
         "building the search structure",
         f"{report['structure_seconds']:.1f} s, {report['structure_resident_mb']:.0f} MB beyond the vectors",
-    )
-
-
-def torch_product(index: Index, queries: Floats, truth: NDArray[np.int64], report: dict[str, float]) -> None:
-    """32 queries by a bf16 product over vectors that are in memory as bf16, and re-scoring of 100."""
-    import torch
-
-    held = torch.empty((index.count, index.manifest.dimension), dtype=torch.bfloat16)
-    for start, block in index.vectors.blocks(65_536):
-        held[start : start + len(block)] = torch.from_numpy(np.array(block)).bfloat16()
-    wanted = torch.from_numpy(queries[:32])
-
-    def search() -> NDArray[np.int64]:
-        rough = torch.topk(wanted.bfloat16() @ held.T, 100, dim=1).indices.numpy()
-        best = []
-        for query, rows in zip(queries[:32], rough, strict=True):
-            scores = index.vectors.take(rows).astype(np.float32) @ query
-            best.append(rows[np.argsort(-scores)[:10]])
-        return np.array(best)
-
-    report["torch_bf16_batch32_ms"] = 1e3 * best_of(search, 3)
-    report["torch_bf16_recall_at_10"] = recall(truth[:32], search())
-    say(
-        "torch bf16 product + re-scoring, 32 queries",
-        f"{report['torch_bf16_batch32_ms']:.0f} ms   recall@10 {report['torch_bf16_recall_at_10']:.4f}   "
-        f"ours / torch {report['batch32_ms'] / report['torch_bf16_batch32_ms']:.2f}",
-    )
-
-
-def peer(
-    name: str, index: Index, queries: Floats, truth: NDArray[np.int64], folder: Path, report: dict[str, float]
-) -> None:
-    """A faiss index as one would use it plainly: built, saved, loaded, searched."""
-    import faiss
-
-    built = (
-        faiss.IndexFlatIP(index.manifest.dimension)
-        if name == "flat"
-        else faiss.IndexHNSWFlat(index.manifest.dimension, 64, faiss.METRIC_INNER_PRODUCT)
-    )
-    begin = time.perf_counter()
-    for _, block in index.vectors.blocks(32_768):
-        built.add(block.astype(np.float32))
-    report[f"{name}_build_seconds"] = time.perf_counter() - begin
-    path = folder / f"{name}.peer"
-    faiss.write_index(built, str(path))
-    del built
-    begin = time.perf_counter()
-    loaded = faiss.read_index(str(path))
-    report[f"{name}_open_ms"] = 1e3 * (time.perf_counter() - begin)
-    if name != "flat":
-        loaded.hnsw.efSearch = 128
-    report[f"{name}_single_ms"] = 1e3 * best_of(lambda: loaded.search(queries[:1], 10), 3)
-    report[f"{name}_batch32_ms"] = 1e3 * best_of(lambda: loaded.search(queries[:32], 10), 2)
-    report[f"{name}_recall_at_10"] = recall(truth[:32], loaded.search(queries[:32], 10)[1])
-    report[f"{name}_bytes_per_chip"] = path.stat().st_size / index.count
-    path.unlink()
-    say(
-        f"peer {'IndexFlatIP' if name == 'flat' else 'HNSW64, efSearch 128'}",
-        f"build {report[f'{name}_build_seconds']:.1f} s, open {report[f'{name}_open_ms']:.0f} ms, "
-        f"one {report[f'{name}_single_ms']:.1f} ms, 32 {report[f'{name}_batch32_ms']:.0f} ms, "
-        f"recall@10 {report[f'{name}_recall_at_10']:.4f}, "
-        f"{report[f'{name}_bytes_per_chip']:.0f} bytes per chip",
     )
 
 
@@ -287,46 +144,76 @@ def build_time(folder: Path, report: dict[str, float], model: str, overlap: floa
     )
 
 
+def run_parts(options: argparse.Namespace, folder: Path, report: dict[str, float]) -> None:
+    """The parts asked for, in their order."""
+    parts = options.part or [part for part in PARTS if part in PARTS[:3] or not options.no_peers]
+    place = folder / "index"
+    if not Index.is_finished(place):
+        if "make" not in parts:
+            raise SystemExit(f"there is no index in {place}; make it with --part make")
+        shutil.rmtree(place, ignore_errors=True)
+        (folder / "task.npz").unlink(missing_ok=True)
+        seconds = make_index(place, options.chips, options.dimension)
+        say("committing, finishing", f"{seconds['commit']:.1f} s, {seconds['finish']:.1f} s")
+    index = Index.open(place)
+    print(f"{index.count:,} chips of {index.manifest.dimension} dimensions, {threads()}", flush=True)
+    task = make_task(folder, index)
+    for part in parts:
+        if part == "ours":
+            ours(task, report)
+        elif part == "structure":
+            structure(index, report)
+        elif part == "torch":
+            index_peers.torch_product(task, report.get("batch32_ms") or batch32_ms(task), report)
+        elif part == "flat":
+            index_peers.flat(task, folder, report)
+        elif part == "hnsw" and (index.count <= _HNSW_UP_TO or options.part):
+            index_peers.hnsw(task, folder, options.seconds, options.memory_gb, report)
+        elif part == "hnsw":
+            say("peer HNSW64", f"beyond {_HNSW_UP_TO:,} chips only with --part hnsw: it takes long")
+
+
 def main() -> None:
     """Parse the arguments and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--chips", type=int, default=100_001)
     parser.add_argument("--dimension", type=int, default=1024)
-    parser.add_argument("--folder", type=Path, help="where to work; a temporary folder if not given")
-    parser.add_argument("--keep", action="store_true", help="use the index that is there, and leave it")
-    parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--hnsw", action="store_true", help="build HNSW however long it takes")
+    parser.add_argument(
+        "--folder", type=Path, help="where to work, and what to go on with; a temporary folder if not given"
+    )
+    parser.add_argument(
+        "--part",
+        choices=PARTS,
+        action="append",
+        help="only this, several times for several; all if not given",
+    )
+    parser.add_argument("--no-peers", action="store_true", help="only make, ours and structure")
+    parser.add_argument("--memory-gb", type=float, default=12.0, help="end before taking more (default 12)")
+    parser.add_argument("--seconds", type=float, help="build HNSW at most so long in this call")
     parser.add_argument("--build", action="store_true", help="time a build of the demo town instead")
-    parser.add_argument("--model", default="demo-town")
-    parser.add_argument("--overlap", type=float, default=0.75)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--model", default="demo-town", help="of --build")
+    parser.add_argument("--overlap", type=float, default=0.75, help="of --build")
+    parser.add_argument("--json", type=Path, help="add the figures to this file")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="geolocator-index-"))
     folder.mkdir(parents=True, exist_ok=True)
     report: dict[str, float] = {}
+    begin = time.perf_counter()
     try:
-        if options.build:
-            build_time(folder, report, options.model, options.overlap)
-        else:
-            if not (options.keep and Index.is_finished(folder)):
-                seconds = make_index(folder, options.chips, options.dimension)
-                say("committing, finishing", f"{seconds['commit']:.1f} s, {seconds['finish']:.1f} s")
-            manifest = Index.open(folder).manifest
-            print(f"{manifest.count:,} chips of {manifest.dimension} dimensions, {threads()}", flush=True)
-            index, queries, truth = ours(folder, report)
-            structure(folder, index, report)
-            if not options.no_peers:
-                torch_product(index, queries, truth, report)
-                peer("flat", index, queries, truth, folder, report)
-                if index.count <= _HNSW_UP_TO or options.hnsw:
-                    peer("hnsw", index, queries, truth, folder, report)
-                else:
-                    say("peer HNSW64", f"not built beyond {_HNSW_UP_TO:,} chips unless --hnsw is given")
+        with MemoryLimit(options.memory_gb) as memory:
+            if options.build:
+                build_time(folder, report, options.model, options.overlap)
+            else:
+                run_parts(options, folder, report)
     finally:
-        if not options.keep and options.folder is None:
+        if options.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
+    say("the whole of this call", f"{time.perf_counter() - begin:.0f} s, at most {memory.peak / 1e9:.2f} GB")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        held = json.loads(options.json.read_text()) if options.json.exists() else {}
+        options.json.write_text(json.dumps(held | report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ window.show()
 app.processEvents()
 print(time.time())
 """
+_PAN = "map_page.panBy([40 * Math.sin(Date.now() / 700), 20])"
 _MAP = """
 import sys, time
 from pathlib import Path
@@ -64,6 +65,7 @@ def main() -> None:
     )
     parser.add_argument("what", nargs="*", choices=["start", "heat", "answer", "stall", []], default=[])
     parser.add_argument("--photos", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=90, help="how long stalls are looked for")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     wanted = options.what or ["start", "heat", "answer", "stall"]
@@ -88,7 +90,7 @@ def main() -> None:
                 if "answer" in wanted:
                     answer(driver, options.repeat)
                 if "stall" in wanted:
-                    stall(driver, options.photos)
+                    stall(driver, options.photos, options.seconds)
 
 
 def start(repeat: int) -> None:
@@ -204,10 +206,11 @@ def answer(driver: Driver, repeat: int) -> None:
     )
 
 
-def stall(driver: Driver, photos: int) -> None:
+def stall(driver: Driver, photos: int, seconds: float) -> None:
     """The longest time the event loop stood still while an index builds, photos localise and the map pans."""
     from PySide6.QtCore import QEventLoop
 
+    from benchmarks.stalls import Stalls
     from geolocator_gui.configs import IndexConfig
 
     session = driver.window.session
@@ -219,30 +222,31 @@ def stall(driver: Driver, photos: int) -> None:
         copy.symlink_to(shipped[number % len(shipped)])
         copies.append(copy)
     config = IndexConfig(imagery=(session.imagery.source,), model=str(session.model.folder), overlap=0.7)
-    session.jobs.start("index", session.workspace.indexes / "again", config)
-    session.add_photos(copies)
-    gaps: list[float] = []
-    last = began = time.perf_counter()
-    panned = 0.0
-    while time.perf_counter() - began < 90 and session.locator.busy:
-        driver.application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
-        now = time.perf_counter()
-        gaps.append(now - last)
-        last = now
-        if now - panned > 0.2:
-            panned = now
-            driver.window.map_view.page.runJavaScript("map_page.panBy([40 * Math.sin(Date.now() / 700), 20])")
+    began = panned = time.perf_counter()
+    with Stalls() as stalls:
+        session.jobs.start("index", session.workspace.indexes / "again", config)
+        session.add_photos(copies)
+        stalls.turn()
+        while time.perf_counter() - began < seconds and session.locator.busy:
+            driver.application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
+            stalls.turn()
+            if time.perf_counter() - panned > 0.2:
+                panned = time.perf_counter()
+                driver.window.map_view.page.runJavaScript(_PAN)
+    took = time.perf_counter() - began
     located = sum(card.state == "located" for card in session.tray) - len(shipped)
     session.locator.cancel()
     for row in session.jobs.working:
         session.jobs.stop(row.thing)
-    gaps.sort()
-    worst, rare = gaps[-1] * 1000, gaps[int(len(gaps) * 0.999)] * 1000
-    seconds = time.perf_counter() - began
+    spans = sorted(gap.seconds for gap in stalls.gaps)
     print(
-        f"stall: worst {worst:.0f} ms, 99.9th percentile {rare:.0f} ms in {seconds:.0f} s with an index "
-        f"building, {located} of {photos} photos located, the map panning (target 50)"
+        f"stall: worst {spans[-1] * 1000:.0f} ms, 99.9th percentile {spans[int(len(spans) * 0.999)] * 1000:.0f} "
+        f"ms in {took:.0f} s with an index building, {located} of {photos} photos located, the map panning; "
+        f"most processor time of one turn {stalls.busiest()[0].busy * 1000:.0f} ms (target 50)"
     )
+    for words, gaps in (("longest", stalls.worst(4)), ("busiest", stalls.busiest(8))):
+        for gap in gaps:
+            print(f"stall: {words}: {gap.seconds * 1000:4.0f} ms, own {gap.busy * 1000:3.0f} ms  {gap.culprit}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
 
+# Rows of 1024 dimensions per block, 4 MB as float32; of shorter vectors as many more: each block is a meeting
+# of all threads, and on a busy machine these cost more than the sums.
 _BLOCK = 1024
 # Up to here (100 MB as float32) numpy is quick enough; beyond, torch turns float16 into float32 ten times
 # faster, which is worth importing it.
@@ -90,8 +92,9 @@ def _scored(vectors: Vectors, queries: Floats, rows: Rows | None) -> Iterator[tu
     if "torch" in sys.modules or total * vectors.dimension > _SMALL:
         yield from _scored_by_torch(vectors, queries, rows)
         return
-    buffer = np.empty((_BLOCK, vectors.dimension), dtype=np.float32)
-    for start, block in _blocks(vectors, rows):
+    size = _block_rows(vectors.dimension)
+    buffer = np.empty((size, vectors.dimension), dtype=np.float32)
+    for start, block in _blocks(vectors, rows, size):
         np.copyto(buffer[: len(block)], block)
         yield start, queries @ buffer[: len(block)].T
 
@@ -102,11 +105,12 @@ def _scored_by_torch(vectors: Vectors, queries: Floats, rows: Rows | None) -> It
     import torch
 
     wanted = torch.from_numpy(np.ascontiguousarray(queries)).T.contiguous()
-    buffer = torch.empty((_BLOCK, vectors.dimension))
+    size = _block_rows(vectors.dimension)
+    buffer = torch.empty((size, vectors.dimension))
     with warnings.catch_warnings(), torch.inference_mode():
         # The memory map is read-only, and is only read.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        for start, block in _blocks(vectors, rows):
+        for start, block in _blocks(vectors, rows, size):
             part = buffer[: len(block)]
             part.copy_(torch.from_numpy(block))
             product = (
@@ -115,9 +119,13 @@ def _scored_by_torch(vectors: Vectors, queries: Floats, rows: Rows | None) -> It
             yield start, product.T.numpy()
 
 
-def _blocks(vectors: Vectors, rows: Rows | None) -> Iterator[tuple[int, NDArray[np.float16]]]:
+def _block_rows(dimension: int) -> int:
+    return max(_BLOCK, _BLOCK * 1024 // max(dimension, 64))
+
+
+def _blocks(vectors: Vectors, rows: Rows | None, size: int) -> Iterator[tuple[int, NDArray[np.float16]]]:
     if rows is None:
-        yield from vectors.blocks(_BLOCK)
+        yield from vectors.blocks(size)
         return
-    for start in range(0, len(rows), _BLOCK):
-        yield start, vectors.take(rows[start : start + _BLOCK])
+    for start in range(0, len(rows), size):
+        yield start, vectors.take(rows[start : start + size])
