@@ -1,7 +1,7 @@
 """Equal budgets, four ways to make batches: `python -m benchmarks.training_arms --out DIR`.
 
-Every arm trains the demo architecture from random weights on the same pairs (rendered once, written as files)
-with the same schedule: random batches; neighbours by position; by position, then similarity; the last with
+Every arm trains the same model (by default the demo model, as a user who fine-tunes would) on the same pairs of
+towns it has not seen (rendered once, written as files) with the same schedule: random batches; neighbours by position; by position, then similarity; the last with
 training for ordinary photos. Measured on pairs of other towns: panoramas with known heading, and parts of
 90° with unknown heading. A run that is there already is not made again, so that the table can be filled in
 several sittings. Means, spread over the seeds, and bootstrap intervals of the differences between arms on
@@ -24,25 +24,27 @@ from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.datasets import TrainingSamples
 from geolocator_gui.ml.datasets.common import Report
 from geolocator_gui.ml.datasets.pair_data import PairData
-from geolocator_gui.ml.model import SharedEncoder, create_encoder
+from geolocator_gui.ml.model import SharedEncoder
 from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
 from geolocator_gui.ml.pairs_town import make_town, render_pairs
 from geolocator_gui.ml.sampling import spaced_positions
 from geolocator_gui.ml.train import embed_images, train
+from geolocator_gui.ml.train_run import start_model
 from geolocator_gui.ml.view_training import partial_view
 from geolocator_gui.training import (
     AugmentConfig,
     SamplingConfig,
     TownPairsConfig,
     TrainConfig,
+    TrainRun,
     ViewTrainingConfig,
 )
 
 ARMS = {
     "random": (SamplingConfig(neighbours="random"), ViewTrainingConfig()),
     "position": (SamplingConfig(neighbours="position"), ViewTrainingConfig()),
-    "similarity": (SamplingConfig(neighbours="similarity"), ViewTrainingConfig()),
-    "views": (SamplingConfig(neighbours="similarity"), ViewTrainingConfig(enabled=True)),
+    "similarity": (SamplingConfig(neighbours="similarity", mine_every=1), ViewTrainingConfig()),
+    "views": (SamplingConfig(neighbours="similarity", mine_every=1), ViewTrainingConfig(enabled=True)),
 }
 TRAIN_SEEDS, VAL_SEEDS = range(3000, 3012), range(3100, 3104)
 PER_TOWN = {"train": 400, "val": 200}
@@ -120,6 +122,7 @@ def run_arm(
     sampling, views = ARMS[arm]
     config = TrainConfig(
         pairs=options.pairs,
+        learning_rate=options.rate,
         warmup_pairs=options.pairs // 20,
         threads=options.threads,
         compile=options.compile,
@@ -133,10 +136,12 @@ def run_arm(
     settings = FeedSettings(bundle, sampling, augment, views, config.batch_size, config.steps, seed)
     feed = FileFeed(TrainingSamples.of(data), settings)
     seconds = 0.0
+    start = "scratch" if options.scratch else "bundle"
+    model = start_model(TrainRun(data="town:", start=start, train=config), options.bundle)
     try:
         steps = train(
             config,
-            create_encoder(bundle.architecture, config.temperature, seed),
+            model,
             bundle,
             feed,
             options.out / f"{arm}-{seed}",
@@ -189,16 +194,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--out", type=Path, required=True, help="folder of pairs and results")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--start", default="demo-town", help="bundle to go on from (default demo-town)")
+    parser.add_argument("--scratch", action="store_true", help="random weights instead of the bundle's")
     parser.add_argument(
-        "--pairs", type=int, default=48_000, help="of a run (default 48000: 8 minutes of a core)"
+        "--pairs", type=int, default=19_200, help="of a run (default 19200: 3 minutes of a core)"
     )
+    parser.add_argument("--rate", type=float, default=5e-4, help="peak learning rate (default 5e-4)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    bundle = find_bundle("demo-town").config
+    options.bundle = find_bundle(options.start)
+    bundle = options.bundle.config
     town = TownPairsConfig(chip_px=bundle.satellite_size, panorama_px=bundle.ground_size)
     data, val = (make_pairs(options.out, split, town) for split in ("train", "val"))
     for seed in range(options.seeds):
