@@ -1,11 +1,12 @@
 """Equal budgets, four ways to make batches: `python -m benchmarks.training_arms --out DIR`.
 
-Every arm trains the same model (by default the demo model, as a user who fine-tunes would) on the same pairs of
-towns it has not seen (rendered once, written as files) with the same schedule: random batches; neighbours by position; by position, then similarity; the last with
-training for ordinary photos. Measured on pairs of other towns: panoramas with known heading, and parts of
-90° with unknown heading. A run that is there already is not made again, so that the table can be filled in
-several sittings. Means, spread over the seeds, and bootstrap intervals of the differences between arms on
-the same queries (95 %, queries resampled, hits of all seeds kept together).
+Every arm trains the same model (by default the demo model, as a user who fine-tunes would) on the same pairs
+of towns it has not seen (rendered once, written as files) with the same schedule: random batches; neighbours
+by position; by position, then similarity; the last with training for ordinary photos. Measured on pairs of
+other towns: panoramas with known heading, and parts of 90° with unknown heading. A run that is there already
+is not made again, so that the table can be filled in several sittings. Means, spread over the seeds, and
+bootstrap intervals of the differences between arms on the same queries (95 %, queries resampled, hits of all
+seeds kept together). The first row is the model before.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ ARMS = {
     "similarity": (SamplingConfig(neighbours="similarity", mine_every=1), ViewTrainingConfig()),
     "views": (SamplingConfig(neighbours="similarity", mine_every=1), ViewTrainingConfig(enabled=True)),
 }
+BEFORE = "before"
 TRAIN_SEEDS, VAL_SEEDS = range(3000, 3012), range(3100, 3104)
 PER_TOWN = {"train": 400, "val": 200}
 GAP_M = 16.0
@@ -112,6 +114,11 @@ def ranks(model: SharedEncoder, bundle: ModelConfig, val: PairData) -> dict[str,
     return found
 
 
+def start_from(options: argparse.Namespace, config: TrainConfig) -> TrainRun:
+    """What the program's own trainer would start from."""
+    return TrainRun(data="town:", start="scratch" if options.scratch else "bundle", train=config)
+
+
 def run_arm(
     arm: str, seed: int, data: PairData, val: PairData, bundle: ModelConfig, options: argparse.Namespace
 ) -> None:
@@ -136,8 +143,7 @@ def run_arm(
     settings = FeedSettings(bundle, sampling, augment, views, config.batch_size, config.steps, seed)
     feed = FileFeed(TrainingSamples.of(data), settings)
     seconds = 0.0
-    start = "scratch" if options.scratch else "bundle"
-    model = start_model(TrainRun(data="town:", start=start, train=config), options.bundle)
+    model = start_model(start_from(options, config), options.bundle)
     try:
         steps = train(
             config,
@@ -162,9 +168,9 @@ def run_arm(
 
 
 def table(folder: Path, seeds: int) -> None:
-    """What is there: means, spread, and differences to the arm before."""
+    """What is there: means, spread, and differences to the row above."""
     right: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for arm in ARMS:
+    for arm in (BEFORE, *ARMS):
         files = [folder / f"{arm}-{seed}.json" for seed in range(seeds)]
         found = [json.loads(file.read_text("utf-8"))["ranks"] for file in files if file.exists()]
         if found:
@@ -211,6 +217,10 @@ def main() -> None:
     town = TownPairsConfig(chip_px=bundle.satellite_size, panorama_px=bundle.ground_size)
     data, val = (make_pairs(options.out, split, town) for split in ("train", "val"))
     for seed in range(options.seeds):
+        before = options.out / f"{BEFORE}-{seed}.json"
+        if not before.exists():
+            model = start_model(start_from(options, TrainConfig(seed=seed)), options.bundle)
+            before.write_text(json.dumps({"ranks": ranks(model, bundle, val)}), "utf-8")
         for arm in options.arms:
             run_arm(arm, seed, data, val, bundle, options)
     table(options.out, options.seeds)
