@@ -234,6 +234,8 @@ class TrainRun(Config):
     town: TownPairsConfig = TownPairsConfig()
 
 
+TOWN_PAIRS = 4_000
+"""Rendered pairs have no end; presets count an epoch of the town as so many."""
 PRESET_TITLES = {
     "fine-tune": "Fine-tune on my photos",
     "published": "Published recipe",
@@ -241,8 +243,8 @@ PRESET_TITLES = {
 }
 
 
-def preset(name: str, pairs: int) -> dict[str, dict[str, Any]]:
-    """Settings of a preset for a data set of so many training pairs, by part of `TrainRun`.
+def preset(name: str, pairs: int) -> dict[str, Any]:
+    """Settings of a preset for a data set of so many training pairs, by field of `TrainRun`.
 
     "published" is Sample4Geo's recipe: 40 epochs, 128 pairs, AdamW 1e-3, one warm-up epoch, label smoothing
     0.1, gradients clipped at 100. "fine-tune" keeps stem and first two stages, at a tenth of the rate.
@@ -289,6 +291,7 @@ def preset(name: str, pairs: int) -> dict[str, dict[str, Any]]:
                 "evaluate_every_pairs": max(1, min(pairs, 1000)),
                 "save_minutes": 1.0,
             },
+            "evaluate_limit": 200,
             "sampling": {"mine_every": 1},
             "town": {"towns": 4, "start_with": 2, "towns_per_batch": 2, "size_m": 400.0, "gap_m": 8.0},
         }

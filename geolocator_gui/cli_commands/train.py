@@ -14,13 +14,12 @@ from geolocator_gui.cli_commands.console import drive, print_json, run_verb
 from geolocator_gui.cli_commands.mine import models_beside
 from geolocator_gui.errors import ConfigError, DataError
 from geolocator_gui.runs import RunFolder
-from geolocator_gui.training import PRESET_TITLES, TrainRun, preset, with_settings
+from geolocator_gui.training import PRESET_TITLES, TOWN_PAIRS, TrainRun, preset, with_settings
 
 if TYPE_CHECKING:
     from geolocator_gui.events import Steps
     from geolocator_gui.ml.train_run import TrainSummary
 
-TOWN_PAIRS = 4_000  # what a preset takes for an epoch of rendered pairs
 WorkspaceOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Its models; without --out the run goes there.")
 ]

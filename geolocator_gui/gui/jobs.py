@@ -70,13 +70,15 @@ class Jobs(QObject):
     @property
     def rows(self) -> list[RunRow]:
         """Runs, those that work first, then the newest."""
-        alive = {"running": 0, "waiting": 0}
-        return sorted(self._rows.values(), key=lambda row: (alive.get(row.state, 1), -(row.updated or 0)))
+        return sorted(
+            self._rows.values(),
+            key=lambda row: (0 if row.works else 1 if row.queued else 2, row.queued or -(row.updated or 0)),
+        )
 
     @property
     def working(self) -> list[RunRow]:
         """Runs that work now."""
-        return [row for row in self.rows if row.state in ("running", "waiting")]
+        return [row for row in self.rows if row.works]
 
     def set_workspace(self, workspace: Workspace | None) -> None:
         """Follow the runs of this workspace."""

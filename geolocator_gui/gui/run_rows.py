@@ -6,6 +6,7 @@ events costs no more than its news.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +17,16 @@ from geolocator_gui.gui import wording
 from geolocator_gui.runs import RunFolder, RunState
 from geolocator_gui.workspace import Workspace
 
-_VERBS = {"index": "Index", "mine": "Mining", "train": "Training", "evaluate": "Evaluation"}
+_VERBS = {
+    "index": "Index",
+    "mine": "Mining",
+    "train": "Training",
+    "evaluate": "Evaluation",
+    "pairs": "Pairs",
+}
 ALIVE: tuple[RunState, ...] = ("waiting", "running")
+QUEUED = "queued"  # a file in a run's folder: it waits for its turn since then (Unix seconds)
+_NEVER_STARTED_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class RunRow:
         warnings: Sentences for the user.
         metric: The last metrics.
         stopping: A stop was asked for and not yet obeyed.
+        queued: Since when it waits for its turn (Unix seconds), None when it does not.
     """
 
     thing: Path
@@ -49,6 +59,12 @@ class RunRow:
     warnings: tuple[str, ...] = ()
     metric: Metric | None = None
     stopping: bool = False
+    queued: float | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether a process works on it, or is about to."""
+        return self.state == "running" or (self.state == "waiting" and self.queued is None)
 
     @property
     def title(self) -> str:
@@ -78,6 +94,8 @@ class RunRow:
             return "stopped" + self._how_far(" at ")
         if self.state == "interrupted":
             return "its process ended without a word" + self._how_far(" at ")
+        if self.queued is not None:
+            return "waits for its turn"
         if self.stopping:
             return "stopping after this step…"
         if self.progress is None:
@@ -90,7 +108,13 @@ class RunRow:
 
     def short(self) -> str:
         """For the status bar: `indexing centre 42 % · 3 min left`."""
-        verb = {"index": "indexing", "mine": "mining", "train": "training", "evaluate": "evaluating"}
+        verb = {
+            "index": "indexing",
+            "mine": "mining",
+            "train": "training",
+            "evaluate": "evaluating",
+            "pairs": "making pairs",
+        }
         parts = f"{verb.get(self.verb, self.verb)} {self.thing.name}"
         if self.stopping:
             return f"{parts} · stopping"
@@ -127,8 +151,25 @@ class RunTail:
             row = replace(row, state="interrupted", hint="What was done is kept: continue it.")
         elif row.state == "interrupted" and self.run.is_locked():
             row = replace(row, state="running")
-        self.row = replace(row, stopping=row.state == "running" and self.run.stop_requested())
+        queued = _time_in(self.run.path / QUEUED)
+        if row.state == "waiting" and queued is None and self._never_started():
+            row = replace(row, state="interrupted", hint="Its process did not start: continue it.")
+        self.row = replace(row, stopping=row.state == "running" and self.run.stop_requested(), queued=queued)
         return self.row
+
+    def _never_started(self) -> bool:
+        try:
+            asked = (self.run.path / "config.toml").stat().st_mtime
+        except OSError:
+            return False  # being written
+        return time.time() - asked > _NEVER_STARTED_S and not self.run.is_locked()
+
+
+def _time_in(file: Path) -> float | None:
+    try:
+        return float(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None  # it does not wait
 
 
 def _after(row: RunRow, when: float, event: object) -> RunRow:
@@ -148,6 +189,6 @@ def _after(row: RunRow, when: float, event: object) -> RunRow:
 
 def find_runs(workspace: Workspace) -> Iterator[RunFolder]:
     """Every run folder of a workspace."""
-    for parent in (workspace.indexes, workspace.mining, workspace.training):
+    for parent in (workspace.indexes, workspace.mining, workspace.training, workspace.root / "pairs"):
         for config in parent.glob("*/run/config.toml"):
             yield RunFolder(config.parent.parent)

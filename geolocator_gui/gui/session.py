@@ -25,6 +25,7 @@ from geolocator_gui.gui.notifications import Notifications
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.settings import Settings
+from geolocator_gui.gui.training.queue import TrainingQueue
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
 from geolocator_gui.records import ImageryInfo
 from geolocator_gui.runs import RunFolder
@@ -81,6 +82,8 @@ class Session(QObject):
         self.imagery_pool = self.handlers.imagery
         self.pictures = Pictures(self.imagery_pool, self)
         self.jobs = Jobs(self.background, self.notifications, self)
+        self.queue = TrainingQueue(self.jobs, self.background, self)
+        self.workspace_changed.connect(self.queue.forget)
         self.tray = Tray()
         self.locator = Locator(self.tray, self.background, self.notifications, self)
         self.workspace: Workspace | None = None

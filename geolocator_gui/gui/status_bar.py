@@ -101,7 +101,7 @@ class StatusBar(QWidget):
             self._job_bar.setRange(0, 1000 if first.fraction is not None else 0)
             self._job_bar.setValue(round((first.fraction or 0) * 1000))
             self._job_stop.setEnabled(not first.stopping)
-        ended = len(self._session.jobs.rows) - len(working)
+        ended = sum(not row.works and row.queued is None for row in self._session.jobs.rows)
         self._ended.setText(f"{wording.counted(ended, 'run')} {self.tr('ended')}" if ended else "")
         self._ended.setVisible(ended > 0)
 

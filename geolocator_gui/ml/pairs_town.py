@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geolocator_gui.events import Note, Steps
+from geolocator_gui.events import Note, Progress, Steps
 from geolocator_gui.ml.look_alikes import LookAlikes, find_look_alikes
 from geolocator_gui.ml.pairs import Batch, EmbedImages, Pixels
 from geolocator_gui.ml.sampling import spaced_positions
@@ -22,6 +22,7 @@ from geolocator_gui.town.scene import Scene
 from geolocator_gui.training import TownPairsConfig
 
 _LOOK_AHEAD = 40  # batches whose towns are made ahead of time
+_FEW, _SMALL_M = 4, 500.0  # so few small towns are made faster than a process is started
 _POSITIONS = 20_000  # candidates per town; about one on every second square metre of street
 
 
@@ -79,9 +80,13 @@ class TownPairs:
         self._batch_size, self._steps, self._seed = batch_size, steps, seed
         self._rank, self._world = rank, world
         self._lock = threading.Lock()
-        self._maker = ProcessPoolExecutor(
-            2, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
-        )
+        self._maker: Executor
+        if config.towns <= _FEW and config.size_m <= _SMALL_M:
+            self._maker = ThreadPoolExecutor(1, thread_name_prefix="town")
+        else:
+            self._maker = ProcessPoolExecutor(
+                2, mp_context=multiprocessing.get_context("spawn"), initializer=os.nice, initargs=(15,)
+            )
         self._towns: dict[int, Future[TrainingTown]] = {}
         self._look_alikes: dict[int, LookAlikes] = {}
         self._fixed = 0  # the step that what is known of look-alikes holds before
@@ -92,8 +97,8 @@ class TownPairs:
 
     def begin(self, step: int, embed: EmbedImages) -> Steps[int]:
         """Search some towns for look-alikes if it is time; without them nothing but the step matters."""
+        yield from self._first_towns(step)
         if not self.config.look_alikes:
-            yield Note("Making the first towns.")
             return self._steps
         if step >= self._fixed:
             yield Note("Looking for look-alikes.")
@@ -107,6 +112,16 @@ class TownPairs:
             self._look_alikes = found
             self._fixed = min(self._steps, step + self.config.mine_every)
         return self._fixed
+
+    def _first_towns(self, step: int) -> Steps[None]:
+        """Wait for the towns of the next batches, saying how far it is; can be stopped meanwhile."""
+        soon = range(step, min(self._steps, step + 4))
+        needed = [self._request(seed) for seed in dict.fromkeys(s for one in soon for s in self._seeds(one))]
+        waiting = set(needed)
+        while waiting:
+            yield Progress("Making towns", len(needed) - len(waiting), len(needed), "towns")
+            waiting = wait(waiting, timeout=1.0).not_done
+        yield Progress("Making towns", len(needed), len(needed), "towns")
 
     def _search(self, seed: int, rng: np.random.Generator, embed: EmbedImages) -> Steps[LookAlikes]:
         config, town = self.config, self._town(seed)

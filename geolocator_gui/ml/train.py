@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,13 @@ from geolocator_gui.ml.transforms import prepare
 from geolocator_gui.records import View
 from geolocator_gui.training import TrainConfig
 
-Evaluate = Callable[[SharedEncoder], dict[str, float]]
+Evaluate = Callable[[SharedEncoder], dict[str, float] | Steps[dict[str, float]]]
+"""Figures of a model in evaluation mode; steps where it takes long, so that it is seen and can be stopped."""
 LAST, BEST = "last.pt", "best.pt"
 RECALL = "recall_at_1"  # the figure that decides which state is the best
 _TOLD_EVERY = 20
+_TOLD_SECONDS, _TOLD_LATER = 2.0, 30.0  # of slow steps: every few seconds at first, seldom in a long run
+_EARLY_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def train(
     micro_batch = config.micro_batch
     every = config.evaluate_every_pairs // config.batch_size
     figures: dict[str, float] = {}
-    last_save = last_word = time.monotonic()
+    last_save = last_word = last_sign = time.monotonic()
     last_step = state.step
 
     def embed(images: Tensor) -> Tensor:
@@ -109,9 +112,25 @@ def train(
     def embed_rows(load: Callable[[int], Pixels], count: int, view: View) -> Steps[NDArray[np.float32]]:
         return (yield from embed_images(model, bundle, load, count, view))
 
+    def assess() -> Steps[None]:
+        nonlocal figures, last_word, last_step
+        if not main or evaluate is None or state.evaluated == state.step:
+            return
+        if state.step < config.steps and not (state.step and every and state.step % every == 0):
+            return
+        answer = evaluate(state.evaluated_model())
+        figures = (yield from answer) if isinstance(answer, Generator) else answer
+        state.evaluated = state.step
+        yield Metric(state.step, figures)
+        if RECALL in figures and state.save_best(checkpoints / BEST, figures[RECALL], figures):
+            yield Note(f"The best so far, at step {state.step}.")
+        last_word, last_step = time.monotonic(), state.step
+
     try:
+        yield from assess()  # a sitting may have ended in the middle of one
         while state.step < config.steps:
             fixed = yield from feed.begin(state.step, embed_rows)
+            last_word, last_step = time.monotonic(), state.step
             with closing(prefetched(feed, state.step, min(fixed, config.steps))) as batches:
                 for batch in batches:
                     started = time.monotonic()
@@ -161,15 +180,16 @@ def train(
                     state.seconds += now - started
 
                     last_one = state.step == config.steps
-                    if state.step % _TOLD_EVERY == 0 or last_one:
+                    patience = _TOLD_SECONDS if state.step < _EARLY_STEPS else _TOLD_LATER
+                    pace = (state.step - last_step) / max(1e-9, now - last_word)
+                    if state.step % _TOLD_EVERY == 0 or last_one or now - last_word > patience:
                         value = loss.item()
                         if not math.isfinite(value):
                             raise FaultError(
                                 f"the loss became {value} at step {state.step}",
                                 hint="Continue from the last saved state with a lower learning rate.",
                             )
-                        pace = (state.step - last_step) / max(1e-9, now - last_word)
-                        last_word, last_step = now, state.step
+                        last_word, last_step, last_sign = now, state.step, 0.0
                         yield Metric(
                             state.step,
                             {
@@ -178,20 +198,15 @@ def train(
                                 "temperature": float(torch.exp(-model.logit_scale.detach())),
                                 "pairs": float(state.step * config.batch_size),
                                 "pairs_per_second": pace * config.batch_size,
+                                **device_memory(device),
                             },
                         )
-                        done, left = (
-                            state.step * config.batch_size,
-                            (config.steps - state.step) / max(1e-9, pace),
-                        )
-                        yield Progress("Training", done, config.steps * config.batch_size, "pairs", left)
-                    if main and evaluate is not None and (last_one or (every and state.step % every == 0)):
-                        figures = evaluate(state.evaluated_model())
-                        yield Metric(state.step, figures)
-                        if RECALL in figures and state.save_best(
-                            checkpoints / BEST, figures[RECALL], figures
-                        ):
-                            yield Note(f"The best so far, at step {state.step}.")
+                    if now - last_sign > _TOLD_SECONDS:  # a request to stop is heard here
+                        last_sign = now
+                        left = (config.steps - state.step) / max(1e-9, pace)
+                        done, total = state.step * config.batch_size, config.steps * config.batch_size
+                        yield Progress("Training", done, total, "pairs", left)
+                    yield from assess()
                     if main and time.monotonic() - last_save > 60.0 * config.save_minutes:
                         state.save(checkpoints / LAST)
                         last_save = time.monotonic()
@@ -213,6 +228,13 @@ def pick_device(wanted: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_memory(device: torch.device) -> dict[str, float]:
+    """GB that the run has held on its device at most, by name; nothing on a CPU."""
+    if device.type != "cuda":
+        return {}
+    return {"gpu_memory_gb": torch.cuda.max_memory_allocated(device) / 1e9}
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -252,13 +274,19 @@ def batch_loss(config: TrainConfig, batch: Batch, device: torch.device) -> Batch
 
 
 def embed_images(
-    model: SharedEncoder, bundle: ModelConfig, load: Callable[[int], Pixels], count: int, view: View
+    model: SharedEncoder,
+    bundle: ModelConfig,
+    load: Callable[[int], Pixels],
+    count: int,
+    view: View,
+    *,
+    what: str = "Embedding to mine neighbours",
 ) -> Steps[NDArray[np.float32]]:
     """Unit vectors (N, D) of images by the model as it is now, after the evaluation transform."""
     training = model.training
     device = model.logit_scale.device
     model.eval()
-    pace = Pace("Embedding to mine neighbours", count, "images")
+    pace = Pace(what, count, "images")
     vectors: NDArray[np.float32] | None = None
     for start in range(0, count, 64):
         rows = range(start, min(count, start + 64))

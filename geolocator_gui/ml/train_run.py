@@ -183,7 +183,8 @@ def open_data(
             rank=rank,
             world=world,
         )
-        return feed, TownValidation(town, model, per_town=min(150, max(4, (run.evaluate_limit or 600) // 4)))
+        per_town = min(150, max(4, (run.evaluate_limit or 600) // 4))
+        return feed, (yield from TownValidation.steps(town, model, per_town))
     if kind == PACKED:
         yield Note("The pairs came with the run.")
     elif kind not in KINDS:

@@ -32,6 +32,7 @@ class TrainState:
     Attributes:
         step: Optimiser steps done.
         seconds: Time spent in steps, all sittings together.
+        evaluated: The step of the last evaluation, -1 before the first.
         best: Best figure so far, None before the first evaluation.
         averaged: The averaged weights, in evaluation mode.
     """
@@ -52,7 +53,7 @@ class TrainState:
             feed,
         )
         self.averaged = copy.deepcopy(model).eval().requires_grad_(False)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.evaluated = 0, 0.0, -1
         self.best: float | None = None
 
     @torch.no_grad()
@@ -75,6 +76,7 @@ class TrainState:
             "config": self.config.model_dump(mode="json"),
             "step": self.step,
             "seconds": self.seconds,
+            "evaluated": self.evaluated,
             "best": self.best,
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -117,6 +119,7 @@ class TrainState:
             torch.cuda.set_rng_state_all(content["random_cuda"])
         self.step, self.seconds = int(content["step"]), float(content["seconds"])
         self.best = content.get("best")
+        self.evaluated = int(content.get("evaluated", self.step))  # older states were saved after it
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional
 
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.errors import DataError
-from geolocator_gui.events import finish
+from geolocator_gui.events import Progress, Steps, finish
 from geolocator_gui.ml.datasets import PairData
 from geolocator_gui.ml.metrics import retrieve
 from geolocator_gui.ml.model import SharedEncoder, to_input
@@ -33,6 +34,12 @@ class TownValidation:
     """Cross-area recall on pairs of towns that training does not see.
 
     Panoramas and chips with north up; the chip's centre lies up to 10 m from the camera in each axis.
+
+    Args:
+        town: How towns and pairs are made.
+        bundle: Input sizes.
+        per_town: Pairs of each town.
+        seeds: Of the towns.
     """
 
     def __init__(
@@ -42,23 +49,44 @@ class TownValidation:
         per_town: int = 150,
         seeds: Sequence[int] = TOWN_SEEDS,
     ) -> None:
-        rng = np.random.default_rng(5)
         self._bundle = bundle
+        self.ground, self.satellite = finish(self._pairs(town, per_town, seeds))
+
+    @classmethod
+    def steps(
+        cls,
+        town: TownPairsConfig,
+        bundle: ModelConfig,
+        per_town: int = 150,
+        seeds: Sequence[int] = TOWN_SEEDS,
+    ) -> Steps[Self]:
+        """The same, saying how far it is; making a large town takes seconds."""
+        made = cls.__new__(cls)
+        made._bundle = bundle
+        made.ground, made.satellite = yield from cls._pairs(town, per_town, seeds)
+        return made
+
+    @staticmethod
+    def _pairs(town: TownPairsConfig, per_town: int, seeds: Sequence[int]) -> Steps[tuple[Pixels, Pixels]]:
+        rng = np.random.default_rng(5)
         ground, satellite = [], []
-        for seed in seeds:
+        for done, seed in enumerate(seeds):
+            yield Progress("Making towns to validate on", done, len(seeds), "towns")
             made = make_town(seed, town.size_m, None)
             positions = spaced_positions(made.positions, per_town, 16.0, rng)
             pairs = render_pairs(made.scene, positions, rng, town, headings=np.zeros(per_town), offset_m=10.0)
             ground.append(pairs.ground)
             satellite.append(pairs.satellite)
-        self.ground, self.satellite = np.concatenate(ground), np.concatenate(satellite)
+        yield Progress("Making towns to validate on", len(seeds), len(seeds), "towns")
+        return np.concatenate(ground), np.concatenate(satellite)
 
     def __call__(self, model: SharedEncoder) -> dict[str, float]:
-        """Recalls (0..1) of panoramas among all validation chips."""
+        """Recalls (0..1) of panoramas among all validation chips, and the chance of the first."""
         query, reference = (_vectors(model, self._bundle, images) for images in (self.ground, self.satellite))
         scores = query @ reference.T
         rank = (scores > np.diag(scores)[:, None]).sum(axis=1)
-        return {f"recall_at_{k}": float((rank < k).mean()) for k in (1, 5, 10)}
+        figures = {f"recall_at_{k}": float((rank < k).mean()) for k in (1, 5, 10)}
+        return {**figures, "chance_recall_at_1": 1.0 / len(reference)}
 
 
 @torch.inference_mode()
@@ -89,22 +117,24 @@ class FileValidation:
             chosen = np.sort(np.random.default_rng(17).choice(count, limit, replace=False))
         self._chosen = chosen
 
-    def __call__(self, model: SharedEncoder) -> dict[str, float]:
+    def __call__(self, model: SharedEncoder) -> Steps[dict[str, float]]:
         """Recalls (0..1) of the chosen queries among all references, and the chance of the first."""
         pairs, bundle = self._pairs, self._bundle
-        query = finish(
-            embed_images(
-                model,
-                bundle,
-                lambda row: pairs.query_image(int(self._chosen[row])),
-                len(self._chosen),
-                pairs.query_view,
-            )
+        query = yield from embed_images(
+            model,
+            bundle,
+            lambda row: pairs.query_image(int(self._chosen[row])),
+            len(self._chosen),
+            pairs.query_view,
+            what="Evaluating: photos",
         )
-        reference = finish(
-            embed_images(
-                model, bundle, pairs.reference_image, len(pairs.reference_paths), pairs.reference_view
-            )
+        reference = yield from embed_images(
+            model,
+            bundle,
+            pairs.reference_image,
+            len(pairs.reference_paths),
+            pairs.reference_view,
+            what="Evaluating: chips",
         )
         result = retrieve(query, reference, pairs.query_label[self._chosen], pairs.reference_label)
         found = result.rank[result.rank >= 0]

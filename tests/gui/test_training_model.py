@@ -1,6 +1,7 @@
 """What the Training page shows, as plain data: curves, fields, plan, queue, comparison."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,11 @@ import pytest
 
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.events import EventWriter, Metric, Note, Outcome
+from geolocator_gui.gui.run_rows import RunTail
 from geolocator_gui.gui.training import fields, planning
 from geolocator_gui.gui.training.curves import Curves, Line, thinned
-from geolocator_gui.gui.training.follow import (
-    Followers,
-    next_in_queue,
-    put_in_queue,
-    remember_published,
-    take_from_queue,
-)
+from geolocator_gui.gui.training.follow import Followers, remember_published
+from geolocator_gui.gui.training.queue import leave_queue, next_in_queue, put_in_queue, take_from_queue
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import TrainRun
 
@@ -110,15 +107,28 @@ def test_a_run_whose_settings_are_damaged_is_still_listed(tmp_path: Path) -> Non
 
 
 def test_the_queue_is_first_come_first_served_and_outlives_the_window(tmp_path: Path) -> None:
+    def rows():
+        return [RunTail(RunFolder(tmp_path / name)).read() for name in "ab"]
+
     put_in_queue(tmp_path / "b", small_run(), now=200.0)
     put_in_queue(tmp_path / "a", small_run(), now=300.0)
-    runs = Followers().read(tmp_path)
-    assert next_in_queue(runs.values()) == tmp_path / "b"
-    take_from_queue(tmp_path / "b")
-    take_from_queue(tmp_path / "b")
-    runs = Followers().read(tmp_path)
-    assert next_in_queue(runs.values()) == tmp_path / "a"
+    assert next_in_queue(rows()) == tmp_path / "b"
+    assert not any(row.works for row in rows())
+    assert take_from_queue(tmp_path / "b")
+    assert not take_from_queue(tmp_path / "b")  # of two windows only one starts it
+    assert next_in_queue(rows()) == tmp_path / "a"
     assert RunFolder(tmp_path / "a").read_config(TrainRun) == small_run()
+    leave_queue(tmp_path / "a")
+    assert next_in_queue(rows()) is None
+    assert rows()[0].can_continue
+
+
+def test_a_run_whose_process_never_came_is_not_starting_for_ever(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "one")
+    run.write_config("train", small_run())
+    assert RunTail(run).read().works
+    os.utime(run.path / "config.toml", (1.0, 1.0))
+    assert RunTail(run).read().state == "interrupted"
 
 
 def test_every_setting_of_the_configuration_is_a_field() -> None:

@@ -71,7 +71,7 @@ class RunCard(QFrame):
         self._glyph.set(*_ICONS[row.state])
         self._title.setText(row.title)
         self._line.setText(wording.one_line(row.line(), 300))
-        live = row.state in ("running", "waiting")
+        live = row.works
         self._bar.setVisible(live)
         if row.fraction is None:
             self._bar.setRange(0, 0 if live else 1)
@@ -139,8 +139,10 @@ class RunsPanel(Panel):
         rows = self.session.jobs.rows
         self._stack.setCurrentIndex(1 if rows else 0)
         working = len(self.session.jobs.working)
-        ended = len(rows) - working
+        queued = sum(row.queued is not None for row in rows)
+        ended = len(rows) - working - queued
         parts = [f"{wording.counted(working, 'run')} working"] if working else []
+        parts += [f"{queued} in the queue"] if queued else []
         parts += [f"{wording.counted(ended, 'run')} ended"] if ended else []
         self.set_subtitle(" · ".join(parts))
         for thing in set(self.cards) - {row.thing for row in rows}:

@@ -123,7 +123,6 @@ class TrainingPanel(Panel):
             return  # of a workspace that was closed meanwhile
         self._reading = False
         self.runs = runs
-        self.actions_.turn(self.rows, runs)
         self._refresh()
         if self._again:
             self.read()
@@ -144,8 +143,8 @@ class TrainingPanel(Panel):
         rows = self.rows
         if self.chosen is None and rows:
             self.chosen = rows[0].thing
-        working = sum(row.state == "running" for row in rows)
-        queued = sum(run.queued is not None for run in self.runs.values())
+        working = sum(row.works for row in rows)
+        queued = sum(row.queued is not None for row in rows)
         parts = [f"{working} working"] * bool(working) + [f"{queued} in the queue"] * bool(queued)
         self.set_subtitle(" · ".join([*parts, wording.counted(len(rows), "run")]) if rows else "")
         self._heading.setVisible(bool(rows))
@@ -168,14 +167,15 @@ class TrainingPanel(Panel):
             return
         match action:
             case "start":
-                does.start_now(thing)
+                self.session.queue.start_now(thing)
+            case "leave":
+                self.session.queue.leave(thing)
             case "stop":
                 self.session.jobs.stop(thing)
             case "kill":
                 does.kill(thing, run)
             case "resume":
-                self.session.locator.release()
-                self.session.jobs.resume(thing)
+                does.resume(thing)
             case "publish":
                 does.publish(thing)
             case "compare":

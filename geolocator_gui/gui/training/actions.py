@@ -17,13 +17,7 @@ from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.training import planning
 from geolocator_gui.gui.training.child import Child
-from geolocator_gui.gui.training.follow import (
-    Training,
-    next_in_queue,
-    put_in_queue,
-    remember_published,
-    take_from_queue,
-)
+from geolocator_gui.gui.training.follow import Training, remember_published
 from geolocator_gui.gui.training.tables import ComparedDialog
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import TrainRun
@@ -45,7 +39,6 @@ class Actions(QObject):
         super().__init__(parent)
         self._session, self._owner = session, parent
         self._children: list[Child] = []
-        self._starting: Path | None = None
         self._indexing: dict[Path, Path] = {}
         session.jobs.ended.connect(self._on_ended)
 
@@ -57,37 +50,17 @@ class Actions(QObject):
         kind, _, place = run.data.partition(":")
         thing = workspace.new_folder(workspace.training, Path(place).name if place else kind)
         if not queued:
-            # The worker lets go of the model, so that the run has the memory to itself.
-            self._session.locator.release()
+            self._session.queue.began(thing)
             self._session.jobs.start("train", thing, run)
-            self._starting = thing
             self.started.emit(thing)
             return
         # What is looked at stays in sight; the list shows what waits.
-        self._session.background.run(
-            lambda: put_in_queue(thing, run), lambda _: self._session.jobs.refresh(), owner=self
-        )
+        self._session.queue.add(thing, run)
 
-    def turn(self, rows: list[RunRow], runs: dict[Path, Training]) -> None:
-        """Start the run that waits longest when no other one works."""
-        if self._starting is not None:
-            row = next((row for row in rows if row.thing == self._starting), None)
-            if row is not None and row.state != "waiting":
-                self._starting = None
-        free = self._starting is None and not any(row.state == "running" for row in rows)
-        thing = next_in_queue(runs.values()) if free else None
-        if thing is not None:
-            self.start_now(thing)
-
-    def start_now(self, thing: Path) -> None:
-        """Take a run out of the queue and start it."""
-        self._starting = thing
-        self._session.locator.release()
-
-        def success(_: None) -> None:
-            self._session.jobs.resume(thing)
-
-        self._session.background.run(lambda: take_from_queue(thing), success, owner=self)
+    def resume(self, thing: Path) -> None:
+        """Go on with a run that was stopped, failed or was killed."""
+        self._session.queue.began(thing)
+        self._session.jobs.resume(thing)
 
     def kill(self, thing: Path, run: Training) -> None:
         """End a run at once; it goes on from its last saved state."""

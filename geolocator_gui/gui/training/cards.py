@@ -26,8 +26,6 @@ _ICONS = {
 
 def line_of(row: RunRow, run: Training | None) -> str:
     """What a run does or how it ended, in one line."""
-    if run is not None and run.queued is not None:
-        return "waits for its turn"
     if run is not None and run.published and row.state == "finished":
         return f"finished · published as {run.published}"
     return wording.one_line(row.line(), 160)

@@ -5,21 +5,20 @@ Reading costs no more than a run's news, and happens off the GUI thread; what co
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.events import Metric, Note, Outcome
+from geolocator_gui.gui.run_rows import QUEUED
 from geolocator_gui.gui.training.curves import Best, Curves, Line
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import TrainRun
 from geolocator_gui.workspace import write_atomically
 
-QUEUED, PUBLISHED = "queued", "published"
+PUBLISHED = "published"
 _LOG_BYTES, _LOG_LINES = 16_000, 200
 
 
@@ -175,25 +174,6 @@ def log_tail(file: Path) -> tuple[str, ...]:
     except OSError:
         return ()  # the run has not started yet
     return tuple(text.splitlines()[-40:])
-
-
-def put_in_queue(thing: Path, config: TrainRun, now: float | None = None) -> None:
-    """Freeze a run that starts when its turn comes."""
-    run = RunFolder(thing)
-    run.write_config("train", config)
-    write_atomically(run.path / QUEUED, repr(now or time.time()))
-
-
-def take_from_queue(thing: Path) -> None:
-    """It starts now, or not at all."""
-    with contextlib.suppress(FileNotFoundError):
-        (RunFolder(thing).path / QUEUED).unlink()
-
-
-def next_in_queue(runs: Iterable[Training]) -> Path | None:
-    """The run that has waited longest."""
-    waiting = [(run.queued, run.thing) for run in runs if run.queued is not None]
-    return min(waiting)[1] if waiting else None
 
 
 def remember_published(thing: Path, name: str) -> None:

@@ -17,7 +17,19 @@ from geolocator_gui.gui.training.plots import Plots
 from geolocator_gui.gui.widgets.basics import Empty, Label, button, row, tool
 from geolocator_gui.training import PRESET_TITLES
 
-ACTIONS = ("start", "stop", "kill", "resume", "publish", "compare", "pack", "import", "folder", "log")
+ACTIONS = (
+    "start",
+    "leave",
+    "stop",
+    "kill",
+    "resume",
+    "publish",
+    "compare",
+    "pack",
+    "import",
+    "folder",
+    "log",
+)
 
 
 class LiveView(QWidget):
@@ -42,6 +54,7 @@ class LiveView(QWidget):
         )
         self.resume_button = button(self.tr("Resume"), lambda: self.asked.emit("resume"), icon="play")
         self.start_button = button(self.tr("Start now"), lambda: self.asked.emit("start"), icon="play")
+        self.leave_button = button(self.tr("Take out of the queue"), lambda: self.asked.emit("leave"))
         self.publish_button = button(
             self.tr("Publish model…"), lambda: self.asked.emit("publish"), icon="package-variant-closed"
         )
@@ -78,6 +91,7 @@ class LiveView(QWidget):
             row(
                 self.title,
                 self.start_button,
+                self.leave_button,
                 self.resume_button,
                 self.stop_button,
                 self.publish_button,
@@ -117,7 +131,7 @@ class LiveView(QWidget):
         if row is None:
             return
         live = row.state == "running"
-        queued = run is not None and run.queued is not None
+        queued = row.queued is not None
         self.title.setText(row.thing.name)
         self.line.setText(self._words(row, run))
         failed = row.state in ("failed", "interrupted")
@@ -129,6 +143,7 @@ class LiveView(QWidget):
         self.trouble.setVisible(bool(reason.strip()))
         saved = run is not None and run.saved
         self.start_button.setVisible(queued)
+        self.leave_button.setVisible(queued)
         self.stop_button.setVisible(live)
         self.stop_button.setEnabled(not row.stopping)
         self.resume_button.setVisible(row.can_continue and not queued)

@@ -10,10 +10,8 @@ from typing import Any
 
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.estimate import known_rate, remember_rate
-from geolocator_gui.training import TrainRun, preset, with_settings
+from geolocator_gui.training import TOWN_PAIRS, TrainRun, preset, with_settings
 
-TOWN_PAIRS = 20_000
-"""Rendered pairs have no end; presets count an epoch of the town as so many."""
 KINDS = {
     "vigor-same": "VIGOR, same area",
     "vigor-cross": "VIGOR, cross area",
