@@ -43,6 +43,8 @@ class MineConfig(Config):
         split: "train" or "val" of the data.
         limit: Only the first pairs; None for all.
         device: "auto", "cpu", "cuda", "mps".
+        compare: An earlier mining of the same photos; the run says how they moved.
+        marks: A marks.csv; of the confusions kept as hard the run says how many are resolved.
     """
 
     data: str | None = None
@@ -56,6 +58,8 @@ class MineConfig(Config):
     split: Literal["train", "val"] = "train"
     limit: int | None = Field(default=None, ge=1)
     device: str = "auto"
+    compare: str | None = None
+    marks: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> MineConfig:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,8 @@ import numpy as np
 
 from geolocator_gui.errors import DataError
 from geolocator_gui.marks import Key, Mark
-from geolocator_gui.mined import NEGATIVES, Mined
+from geolocator_gui.mined import NEGATIVES, SUMMARY, Mined
+from geolocator_gui.workspace import write_atomically
 
 if TYPE_CHECKING:
     import pandas
@@ -47,18 +49,41 @@ class MiningMoves:
 
     def sentence(self) -> str:
         """The comparison in words, for a run's report."""
-        count = len(self.pairs)
-        text = (
-            f"{self.first_new:,} of {count:,} photos rank their own chip first, {self.first_old:,} did "
-            f"before; {self.better:,} moved up, {self.worse:,} down."
-        )
-        if len(self.judged):
-            text += f" {self.resolved:,} of {self.resolved + self.still:,} judged confusions are resolved."
-        return text
+        return in_words(self.facts())
+
+    def facts(self) -> dict[str, int]:
+        """The counts, JSON-able."""
+        names = ("better", "worse", "first_old", "first_new", "resolved", "still")
+        return {
+            "photos": len(self.pairs),
+            "judged": len(self.judged),
+            **{name: getattr(self, name) for name in names},
+        }
 
     def write(self, folder: Path) -> None:
         """Keep the pairs' moves beside the newer mining, as `moves.parquet`."""
         self.pairs.to_parquet(folder / MOVES, index=False)
+
+
+def in_words(facts: Mapping[str, int]) -> str:
+    """`MiningMoves.facts` as a sentence or two."""
+    text = (
+        f"{facts['first_new']:,} of {facts['photos']:,} photos rank their own chip first, "
+        f"{facts['first_old']:,} did before; {facts['better']:,} moved up, {facts['worse']:,} moved down."
+    )
+    if facts["judged"]:
+        followed = facts["resolved"] + facts["still"]
+        text += f" {facts['resolved']:,} of {followed:,} judged confusions are resolved."
+    return text
+
+
+def add_moves(folder: Path, old: Path, marks: Iterable[Mark] = ()) -> MiningMoves:
+    """Compare a finished mining with an older one; the result lies beside it and in its `mining.json`."""
+    moves = compare_minings(old, folder, marks)
+    moves.write(folder)
+    summary = {**Mined.open(folder).summary, "moves": {"with": str(old), **moves.facts()}}
+    write_atomically(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    return moves
 
 
 def compare_minings(old: Path | Mined, new: Path | Mined, marks: Iterable[Mark] = ()) -> MiningMoves:

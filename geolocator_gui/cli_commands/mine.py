@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -61,8 +61,6 @@ def mine(
 
     Writes negatives.parquet (a row per photo and candidate), queries.parquet and chips.parquet.
     """
-    from geolocator_gui.mined_moves import compare_minings
-
     folder = resume or out
     if folder is None:
         raise ConfigError("no folder is named", hint="Name one with --out DIR.")
@@ -81,25 +79,17 @@ def mine(
                 "split": split,
                 "limit": limit,
                 "device": device,
+                "compare": None if compare is None else str(compare.resolve()),
+                "marks": None if marks is None else str(marks.resolve()),
             }
         )
     summary = run_verb("mine", folder, config, MineConfig, _work, quiet=quiet, summary=_facts)
-    result = _facts(summary) | {"folder": str(folder)}
-    words = ""
-    if compare is not None:
+    result: dict[str, Any] = _facts(summary) | {"folder": str(folder)}
+    if resume is not None and compare is not None:
         from geolocator_gui.marks import read_marks
+        from geolocator_gui.mined_moves import add_moves
 
-        moves = compare_minings(compare, folder, read_marks(marks) if marks is not None else ())
-        moves.write(folder)
-        words = moves.sentence()
-        result["moves"] = {
-            "better": moves.better,
-            "worse": moves.worse,
-            "first_old": moves.first_old,
-            "first_new": moves.first_new,
-            "resolved": moves.resolved,
-            "still": moves.still,
-        }
+        result["moves"] = add_moves(folder, compare, read_marks(marks) if marks is not None else ()).facts()
     if as_json:
         print_json(result)
         return
@@ -109,8 +99,10 @@ def mine(
         f"{summary.same_place:,} candidates at the same place, {summary.suspect_pairs:,} suspect pairs.\n"
         f"{folder / 'negatives.parquet'}"
     )
-    if words:
-        print(words)
+    if (moves := result["moves"]) is not None:
+        from geolocator_gui.mined_moves import in_words
+
+        print(in_words(moves))
 
 
 def _work(config: MineConfig, folder: Path) -> Steps[MiningSummary]:

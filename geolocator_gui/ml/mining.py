@@ -29,8 +29,9 @@ from geolocator_gui.ml.flags import (
     flag_candidates,
     suspect_pairs,
 )
-from geolocator_gui.ml.mining_parts import PART_QUERIES, MiningData, Part, Parts, make_parts
+from geolocator_gui.ml.mining_parts import MiningData, Part, Parts, make_parts
 from geolocator_gui.ml.mining_tables import (
+    GROUP_QUERIES,
     Candidates,
     NegativesWriter,
     QueryColumns,
@@ -63,6 +64,7 @@ class MiningSummary:
         queries_per_group: Queries per row group of `negatives.parquet`.
         seconds: Of this sitting.
         about: What was mined with what, as given by the caller.
+        moves: Against an earlier mining, see `mined_moves`; None when none was named.
     """
 
     queries: int
@@ -81,6 +83,7 @@ class MiningSummary:
     queries_per_group: int
     seconds: float
     about: Mapping[str, Any]
+    moves: Mapping[str, Any] | None = None
 
 
 def mine(
@@ -165,7 +168,7 @@ def mine(
         near_sides=near_sides,
         thresholds={name: _plain(value) for name, value in asdict(thresholds).items()},
         explained=plane.explained,
-        queries_per_group=PART_QUERIES,
+        queries_per_group=GROUP_QUERIES,
         seconds=round(time.monotonic() - began, 3),
         about=dict(about or {}),
     )

@@ -26,7 +26,7 @@ from geolocator_gui.ml.ranks import BLOCK_BYTES, RankBlock, RowLists, stream_ran
 from geolocator_gui.workspace import write_atomically
 
 PART_QUERIES = 4096
-"""Queries of a part, and of a row group of `negatives.parquet`."""
+"""Queries of a part."""
 _SAMPLED_ROWS = 1024
 
 

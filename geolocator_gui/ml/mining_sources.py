@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError, PhotoError
 from geolocator_gui.events import Note, Pace, Steps
-from geolocator_gui.marks import chip_id, pair_id, photo_id
-from geolocator_gui.mined import MineConfig
+from geolocator_gui.marks import chip_id, pair_id, photo_id, read_marks
+from geolocator_gui.mined import MineConfig, Mined
+from geolocator_gui.mined_moves import add_moves
 from geolocator_gui.ml.mining import MiningSummary, mine
 from geolocator_gui.ml.mining_parts import MiningData
 from geolocator_gui.ml.pair_set import Embedded, PairSet, embed_pairs, open_pair_set
@@ -31,6 +33,9 @@ def run_mining(
     from geolocator_gui.ml.bundle import find_bundle
     from geolocator_gui.ml.encoder import Encoder
 
+    # Looked for first: a wrong name is not to be told after the work.
+    before = None if config.compare is None else Mined.open(Path(config.compare))
+    marks = None if config.marks is None else Path(config.marks)
     if config.data is not None:
         pairs = open_pair_set(config.data, split=config.split, limit=config.limit)
         bundle = find_bundle(config.model or "demo-town", workspace_models)
@@ -62,17 +67,25 @@ def run_mining(
                 "fingerprint": localiser.index.fingerprint,
                 "attribution": localiser.index.attribution,
             }
-    return (
-        yield from mine(
-            data,
-            folder,
-            neighbours=config.neighbours,
-            geographic=config.geographic,
-            near_sides=config.near_sides,
-            device=torch_device(config.device),
-            about=about,
-        )
+    summary = yield from mine(
+        data,
+        folder,
+        neighbours=config.neighbours,
+        geographic=config.geographic,
+        near_sides=config.near_sides,
+        device=torch_device(config.device),
+        about=about,
     )
+    if before is None:
+        return summary
+    try:
+        moves = add_moves(folder, before.folder, read_marks(marks) if marks is not None else ())
+    except DataError as error:
+        # The mining itself is done and stands.
+        yield Note(f"Not compared with {before.folder}: {error.what}.", "warning")
+        return summary
+    yield Note(moves.sentence())
+    return replace(summary, moves=moves.facts())
 
 
 def pairs_to_mine(pairs: PairSet, vectors: Embedded, *, side_m: float | None) -> MiningData:

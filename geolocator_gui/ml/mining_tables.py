@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from geolocator_gui.ml.mining_parts import MiningData
 
 
+GROUP_QUERIES = 256
+"""Queries of a row group of `negatives.parquet`: one that is looked at is read in some 20 ms."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Candidates of the queries from `start` on: B queries, at most w each.
@@ -72,7 +76,7 @@ class QueryColumns:
 
 
 class NegativesWriter:
-    """Writes `negatives.parquet` a row group per part, under another name until it is whole.
+    """Writes `negatives.parquet`, `GROUP_QUERIES` queries a row group, under another name until it is whole.
 
     Columns: query, candidate (stable ids), query_row, candidate_row, source, cosine, rank (from 1 among all
     chips), distance_m, margin (positive minus candidate; not above 0: the candidate outranks), flag,
@@ -128,14 +132,20 @@ class NegativesWriter:
             rows: The candidates.
             suspect: (B,) of the same queries.
         """
+        for first in range(0, len(suspect), GROUP_QUERIES):
+            self._write_group(rows, suspect, slice(first, min(first + GROUP_QUERIES, len(suspect))))
+
+    def _write_group(self, rows: Candidates, suspect: NDArray[np.bool_], some: slice) -> None:
         import pyarrow as pa
 
-        line, place = np.nonzero(rows.valid)
+        line, place = np.nonzero(rows.valid[some])
+        line += some.start
         chips = rows.chip[line, place]
         used, local = np.unique(chips, return_inverse=True)
-        queries = self._data.query_ids[rows.start : rows.start + len(suspect)]
+        start = rows.start + some.start
+        queries = self._data.query_ids[start : rows.start + some.stop]
         columns = [
-            _words(line, queries),
+            _words(line - some.start, queries),
             _words(local, self._data.chip_ids[used]),
             pa.array((line + rows.start).astype(np.int32)),
             pa.array(chips),
@@ -148,6 +158,7 @@ class NegativesWriter:
             pa.array(suspect[line]),
         ]
         table = pa.Table.from_arrays(columns, schema=self._schema)
+        # Written even when it is empty: the place of a group says which queries it holds.
         self._writer.write_table(table, row_group_size=max(len(table), 1))
 
 

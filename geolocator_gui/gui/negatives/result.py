@@ -185,7 +185,6 @@ class MiningResult:
         Raises:
             DataError: The table cannot be read.
         """
-        import pyarrow.compute as compute
         import pyarrow.parquet as parquet
 
         path = self.folder / NEGATIVES
@@ -195,7 +194,9 @@ class MiningResult:
                 table = file.read_row_group(group)
         except (OSError, ValueError, KeyError, IndexError) as error:
             raise DataError(f"the candidates cannot be read ({error})", path=path) from error
-        table = table.filter(compute.equal(table["query_row"], row))
+        # The rows of a query lie together, in the order of the queries.
+        first, last = table["query_row"].to_numpy().searchsorted([row, row + 1])
+        table = table.slice(first, last - first)
         columns = {name: table[name].to_pylist() for name in table.column_names}
         order = sorted(range(table.num_rows), key=lambda line: (columns["rank"][line], line))
         return [

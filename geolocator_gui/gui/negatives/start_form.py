@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from geolocator_gui.gui.negatives.result import finished_minings
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label, button, narrow_combo, number_box, tool
 from geolocator_gui.mined import MineConfig
@@ -141,8 +142,11 @@ class StartForm(QWidget):
         self.help_button.setText(help_)
         self.help_button.setVisible(bool(help_))
 
-    def config(self, thing: Path) -> MineConfig:
-        """What the run will do."""
+    def config(self, thing: Path, before: Path | None = None) -> MineConfig:
+        """What the run will do; `before` is an earlier mining that it is compared with."""
+        workspace = self._session.workspace
+        compare = None if before is None else str(before)
+        marks = None if before is None or workspace is None else str(workspace.marks)
         what = self.what.currentData()
         neighbours = int(self.neighbours.value())
         if what == "data":
@@ -150,9 +154,17 @@ class StartForm(QWidget):
                 data=self.place.text().strip(),
                 model=str(self.model.currentData() or ""),
                 neighbours=neighbours,
+                compare=compare,
+                marks=marks,
             )
         photos = self.place.text().strip() if what == "folder" else str(thing / PHOTO_LIST)
-        return MineConfig(index=str(self.index.currentData()), photos=photos, neighbours=neighbours)
+        return MineConfig(
+            index=str(self.index.currentData()),
+            photos=photos,
+            neighbours=neighbours,
+            compare=compare,
+            marks=marks,
+        )
 
     def start(self) -> None:
         """Start the run in a new folder of the workspace."""
@@ -164,18 +176,19 @@ class StartForm(QWidget):
         paths = [str(card.path) for card in session.tray]
         listed = self.what.currentData() == "list"
 
-        def work() -> Path:
+        def work() -> tuple[Path, Path | None]:
+            before = next(iter(finished_minings(workspace.mining)), None)
             thing = workspace.new_folder(workspace.mining, title)
             thing.mkdir(parents=True)
             if listed:
                 write_atomically(thing / PHOTO_LIST, "".join(f"{path}\n" for path in paths))
-            return thing
+            return thing, before
 
-        def success(thing: Path) -> None:
+        def success(made: tuple[Path, Path | None]) -> None:
             # The worker lets go of the model, so that the run has the memory to itself.
             session.locator.release()
-            session.jobs.start("mine", thing, self.config(thing))
-            self.started.emit(thing)
+            session.jobs.start("mine", made[0], self.config(*made))
+            self.started.emit(made[0])
 
         session.background.run(work, success, owner=self)
 

@@ -184,7 +184,8 @@ def test_columns_say_what_a_brute_force_search_says(tmp_path: Path) -> None:
 
 def test_a_stopped_mining_goes_on_and_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mining_parts, "PART_QUERIES", 64)
-    monkeypatch.setattr("geolocator_gui.ml.mining.PART_QUERIES", 64)
+    monkeypatch.setattr("geolocator_gui.ml.mining_tables.GROUP_QUERIES", 24)
+    monkeypatch.setattr("geolocator_gui.ml.mining.GROUP_QUERIES", 24)
     data = planted(6, pairs=300).data
     _, whole = mined(data, tmp_path / "whole")
     steps = mine(data, tmp_path / "stopped", neighbours=16)
