@@ -1,7 +1,7 @@
 """What a WMTS or WMS says of itself: fetched, parsed without entities, and turned into tiles in EPSG:3857.
 
-OGC 07-057r7 (WMTS 1.0.0) and OGC 06-042 (WMS 1.3.0). Only grids in Web-Mercator are read; both kinds of
-service nearly always offer one.
+OGC 07-057r7 (WMTS 1.0.0) and OGC 06-042 (WMS 1.3.0). Tiles are read in Web-Mercator grids, maps in
+Web-Mercator or degrees; both kinds of service nearly always offer these, and others are refused by name.
 """
 
 from __future__ import annotations

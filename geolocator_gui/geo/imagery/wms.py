@@ -1,4 +1,8 @@
-"""WMS: maps asked for in squares of the web's tile grid, so that they are cached like tiles."""
+"""WMS: maps asked for in squares of the web's tile grid, so that they are cached like tiles.
+
+A layer that is only drawn in degrees (EPSG:4326, CRS:84) is asked for the same squares by their edges in
+degrees, and its rows, evenly spaced in latitude, are put where Web-Mercator has them.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import capabilities as ogc
 from geolocator_gui.geo.imagery.address import Address, host_of
+from geolocator_gui.geo.imagery.decode import Tile
 from geolocator_gui.geo.imagery.keys import with_key, without_key
 from geolocator_gui.geo.imagery.providers import terms_of_host
 from geolocator_gui.geo.imagery.tiled import Level, xyz_level
 from geolocator_gui.geo.imagery.web import WORLD, WebTiles, bounds_setting, make_fetcher
 from geolocator_gui.geo.imagery.wmts import clipped
-from geolocator_gui.geo.projection import metres_per_pixel, tile_bounds
+from geolocator_gui.geo.projection import (
+    mercator_to_lonlat,
+    metres_per_pixel,
+    tile_bounds,
+    tile_bounds_lonlat,
+)
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
 _TILE_PX = 512
 _DEFAULT_MAX_ZOOM = 20
+_DEGREES = ("CRS:84", "EPSG:4326")
+
+
+class DegreeTiles(WebTiles):
+    """Squares of a layer that is drawn in degrees."""
+
+    def _load(self, level: Level, column: int, row: int) -> Tile | None:
+        tile = super()._load(level, column, row)
+        return None if tile is None else _into_mercator(tile, level, column, row)
 
 
 def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
     """Open a WMS by its address.
 
     Raises:
-        ImageryError: It does not answer, has no such layer, or does not draw in Web-Mercator.
+        ImageryError: It does not answer, has no such layer, or draws neither in Web-Mercator nor in degrees.
     """
     host = host_of(where.where)
     terms = terms_of_host(host, user_says_yes=where.flag("bulk"))
@@ -63,8 +85,16 @@ def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
     low = int(where.number("min_zoom", 0, 0, 24))
     high = int(where.number("max_zoom", _DEFAULT_MAX_ZOOM, low, 24))
 
+    # WMS 1.3.0 takes the axes of EPSG:4326 in their official order, latitude first.
+    latitude_first = newer and crs == "EPSG:4326"
+
     def address(level: Level, column: int, row: int) -> str:
-        edges = ",".join(f"{edge:.6f}" for edge in tile_bounds(column, row, level.number))
+        if crs in _DEGREES:
+            west, south, east, north = tile_bounds_lonlat(column, row, level.number)
+            box = (south, west, north, east) if latitude_first else (west, south, east, north)
+            edges = ",".join(f"{edge:.10f}" for edge in box)
+        else:
+            edges = ",".join(f"{edge:.6f}" for edge in tile_bounds(column, row, level.number))
         return with_key(f"{base}&BBOX={edges}")
 
     bounds = bounds_setting(where) or _bounds((*above, layer))
@@ -85,7 +115,25 @@ def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
         extra={"layer": name, "address": without_key(base), "tile_px": str(tile_px)}
         | ({"bulk": terms.why} if terms.why else {}),
     )
-    return WebTiles(info, tuple(xyz_level(zoom, tile_px) for zoom in range(low, high + 1)), address, fetcher)
+    kind = DegreeTiles if crs in _DEGREES else WebTiles
+    return kind(info, tuple(xyz_level(zoom, tile_px) for zoom in range(low, high + 1)), address, fetcher)
+
+
+def _into_mercator(tile: Tile, level: Level, column: int, row: int) -> Tile:
+    """A tile whose rows are evenly spaced in latitude, with rows evenly spaced in Web-Mercator."""
+    height, width = tile.pixels.shape[:2]
+    _, low, _, high = tile_bounds(column, row, level.number)
+    y = high - (np.arange(height) + 0.5) * (high - low) / height
+    north, south = (mercator_to_lonlat(0.0, edge)[1] for edge in (high, low))
+    wanted = (north - mercator_to_lonlat(np.zeros(height), y)[1]) / (north - south) * height - 0.5
+    rows = np.repeat(wanted.astype(np.float32)[:, None], width, axis=1)
+    columns = np.repeat(np.arange(width, dtype=np.float32)[None], height, axis=0)
+    pixels = cv2.remap(tile.pixels, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    valid = tile.valid
+    if valid is not None:
+        nearest = np.clip(np.rint(wanted).astype(np.int64), 0, height - 1)
+        valid = valid[nearest]
+    return Tile(np.asarray(pixels, np.uint8), valid)
 
 
 def _layers(element: Any, above: tuple[Any, ...]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
@@ -108,10 +156,14 @@ def _crs(family: tuple[Any, ...], host: str) -> str:
     for code in codes:
         if ogc.WEB_MERCATOR.search(code):
             return code
+    for code in _DEGREES:
+        if code in codes:
+            return code
     raise ImageryError(
-        f"the layer is not drawn in Web-Mercator, only in: {', '.join(codes[:8]) or 'nothing'}",
+        "the layer is drawn neither in Web-Mercator nor in degrees, only in: "
+        + (", ".join(dict.fromkeys(codes[:8])) or "nothing"),
         path=host,
-        hint="Ask the operator for EPSG:3857.",
+        hint="Ask the operator for EPSG:3857, or save the area as a GeoTIFF (any CRS) and use that.",
     )
 
 

@@ -83,19 +83,29 @@ def _addresses(template: str, names: dict[int, str]) -> Addresses:
 
 def _matrix_set(layer: Any, sets: dict[str, Any], asked: str | None, host: str) -> str:
     linked = [ogc.text_of(link, "TileMatrixSet") for link in ogc.children(layer, "TileMatrixSetLink")]
-    linked = [name for name in linked if name in sets]
-    if asked is not None:
-        linked = [name for name in linked if name == asked]
-    for name in linked:
-        crs = ogc.text_of(sets[name], "SupportedCRS")
+    systems = {name: ogc.text_of(sets[name], "SupportedCRS") for name in linked if name in sets}
+    offered = ", ".join(f"{name} ({_short(crs)})" for name, crs in list(systems.items())[:8]) or "nothing"
+    if asked is not None and asked not in systems:
+        raise ImageryError(
+            f"the layer is not offered in a matrix set {asked!r}, only in: {offered}",
+            path=host,
+            hint="Name another with #matrix_set=NAME, or leave it out.",
+        )
+    for name in systems if asked is None else (asked,):
         scale = ogc.text_of(sets[name], "WellKnownScaleSet")
-        if ogc.WEB_MERCATOR.search(crs) or ogc.WEB_MERCATOR.search(scale):
+        if ogc.WEB_MERCATOR.search(systems[name]) or ogc.WEB_MERCATOR.search(scale):
             return name
     raise ImageryError(
-        f"the layer is not offered in Web-Mercator, only in: {', '.join(linked[:8]) or 'nothing'}",
+        f"the layer is not offered in Web-Mercator, only in: {offered}",
         path=host,
-        hint="Ask the operator for EPSG:3857, or use its WMS.",
+        hint="Ask the operator for EPSG:3857, use its WMS, or save the area as a GeoTIFF (any CRS).",
     )
+
+
+def _short(crs: str) -> str:
+    """`EPSG:25832` of a name such as `urn:ogc:def:crs:EPSG::25832`."""
+    found = re.search(r"(EPSG|OGC|CRS)\b.*?(\w+)$", crs)
+    return f"{found.group(1)}:{found.group(2)}" if found else crs or "no CRS"
 
 
 def _levels(matrix_set: Any, host: str) -> tuple[tuple[Level, ...], dict[int, str]]:
