@@ -161,7 +161,7 @@ def verify(
             path=folder,
             hint="Mend it with `geolocator index verify --repair`."
             if not repair
-            else "It could not be mended; build it anew.",
+            else "Not everything could be mended; `geolocator index verify` says what is left.",
         )
 
 

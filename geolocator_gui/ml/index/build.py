@@ -183,6 +183,7 @@ def open_encoder(bundle: Any, manifest: Manifest, config: IndexConfig) -> Encode
         precision=before.get("precision", config.precision),
         threads=config.threads,
         batch_size=int(before["batch_size"]) if "batch_size" in before else None,
+        expected=sum(part.candidates for part in manifest.parts),
     )
 
 

@@ -11,6 +11,7 @@ from geolocator_gui.events import Note, Progress, Steps
 from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.cells import Cells
+from geolocator_gui.ml.index.companions import packed_files, settings_sha256
 from geolocator_gui.ml.index.manifest import (
     CHIPS_FILE,
     NEXT,
@@ -57,7 +58,8 @@ def finish_index(
     yield Progress("Writing the chips' table", 0, 1)
     write_chips(folder, manifest, cells, commits, prefix + CHIPS_FILE)
     yield Progress("Writing the chips' table", 1, 1)
-    files = {CHIPS_FILE: file_sha256(folder / (prefix + CHIPS_FILE))}
+    files = packed_files(folder, manifest)
+    files[CHIPS_FILE] = file_sha256(folder / (prefix + CHIPS_FILE))
     yield from build_search(folder, manifest, prefix + SEARCH_FILE)
     if (folder / (prefix + SEARCH_FILE)).exists():
         files[SEARCH_FILE] = file_sha256(folder / (prefix + SEARCH_FILE))
@@ -66,6 +68,7 @@ def finish_index(
         whole_parts=len(manifest.parts),
         files=files,
         journal_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        settings_sha256=settings_sha256(folder),
         timings={name: round(seconds, 3) for name, seconds in timings.items()},
     )
     write_manifest(folder, manifest)

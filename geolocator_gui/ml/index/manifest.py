@@ -122,8 +122,9 @@ class Manifest(Config):
         segments: Of this generation.
         count: Rows that are valid.
         skipped: Chips left out, by reason.
-        files: sha256 of derived files by name.
+        files: sha256 of derived files, and of imagery that travelled with the index, by name.
         journal_sha256: Of the journal's committed bytes when the index was last finished.
+        settings_sha256: Of the settings of the run that built it, see `companions`.
         changes: What was done to the index later, in words.
         timings: Seconds by name; the only thing two equal builds differ in, with `created`.
         created: ISO date of the start.
@@ -144,6 +145,7 @@ class Manifest(Config):
     skipped: dict[str, int] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
     journal_sha256: str = ""
+    settings_sha256: str = ""
     changes: tuple[str, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict)
     created: str = ""

@@ -11,7 +11,9 @@ from typing import IO
 
 from geolocator_gui.errors import FaultError, IndexFolderError
 from geolocator_gui.events import Pace, Steps
+from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import durable
+from geolocator_gui.ml.index.companions import PACKED
 from geolocator_gui.ml.index.manifest import (
     CHIPS_FILE,
     COPY_FILE,
@@ -62,8 +64,10 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
             name = f"imagery/{number}-{re.sub(r'[^A-Za-z0-9._-]+', '-', source.name)[-100:]}"
             extra.append((source, name))
         records.append(record.model_copy(update={"source": name + settings}))
-    data = render(manifest.updated(imagery=tuple(records)))
-    names = [CHIPS_FILE, *(name for name in manifest.files if name != CHIPS_FILE)]
+    files = {name: checksum for name, checksum in manifest.files.items() if not name.startswith(PACKED)}
+    names = list(files)
+    files |= {name: file_sha256(path) for path, name in extra}
+    data = render(manifest.updated(imagery=tuple(records), files=files, settings_sha256=""))
     names += [path.relative_to(folder).as_posix() for path in sorted((folder / "vectors").iterdir())]
     members = [(folder / name, name) for name in names] + extra
     pace = Pace("Writing the file", sum(path.stat().st_size for path, _ in members), "bytes")

@@ -14,6 +14,7 @@ from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.build import Times, open_encoder, produce
 from geolocator_gui.ml.index.cells import Cells
+from geolocator_gui.ml.index.companions import PACKED, mend_run
 from geolocator_gui.ml.index.finish import segments_of
 from geolocator_gui.ml.index.journal import Commit
 from geolocator_gui.ml.index.manifest import (
@@ -69,9 +70,19 @@ def repair_index(
     durable.sweep(folder)
     for damage in health.damages:
         yield Note(f"{damage.file}: {damage.what}", "warning")
+    for text in mend_run(folder, manifest):
+        yield Note(text, "warning")
     cells = Cells(folder, manifest)
     commits, _ = journal.read_all(journal_path(folder, manifest.generation))
     known = {batch: commit for batch, commit in commits.items() if batch < cells.batches}
+    packed = [damage.file for damage in health.damages if damage.file.startswith(PACKED)]
+    if packed and not imagery:
+        raise IndexFolderError(
+            "the imagery that came with this index is damaged, and is not to be had from anything here",
+            path=folder / packed[0],
+            hint="Import the index again, or name the imagery with --imagery FILE. "
+            "Searching does not need it.",
+        )
     if health.lost:
         sources = find_sources(manifest, folder, imagery)
         bundle = bundle_of(manifest, model, workspace_models)

@@ -13,6 +13,7 @@ from geolocator_gui.events import Pace, Steps
 from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import journal
 from geolocator_gui.ml.index.cells import Cells
+from geolocator_gui.ml.index.companions import damages_of_run
 from geolocator_gui.ml.index.journal import Commit
 from geolocator_gui.ml.index.manifest import (
     COPY_FILE,
@@ -111,6 +112,7 @@ def verify_index(folder: Path) -> Steps[Health]:
             damages.append(Damage(name, "missing"))
         elif file_sha256(path) != checksum:
             damages.append(Damage(name, "damaged"))
+    damages += [Damage(name, what) for name, what in damages_of_run(folder, manifest)]
     return Health(tuple(damages), cells.batches)
 
 

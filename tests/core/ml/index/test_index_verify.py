@@ -7,6 +7,9 @@ import pytest
 from geolocator_gui.errors import ImageryError, IndexFolderError
 from geolocator_gui.events import finish
 from geolocator_gui.ml.index import Index, read_manifest
+from geolocator_gui.ml.index.companions import settings_sha256
+from geolocator_gui.ml.index.manifest import write_manifest
+from geolocator_gui.ml.index.pack import export_index, import_index
 from geolocator_gui.ml.index.repair import repair_index
 from geolocator_gui.ml.index.verify import verify_index
 from tests.core.ml.index.conftest import lasting_bytes
@@ -105,3 +108,38 @@ def test_repair_without_its_imagery_says_what_to_do(copy, world):
         repair_index(copy, imagery=[str(world / "ground.mbtiles")], model=str(world / "model"), threads=1)
     )
     assert found.repaired
+
+
+def test_damage_to_the_files_of_the_run_is_found(copy, world):
+    run = copy / "run"
+    run.mkdir()
+    (run / "config.toml").write_text('verb = "index"\nversion = "0.1.0"\n\n[index]\noverlap = 0.75\n')
+    (run / "events.jsonl").write_text('{"kind": "note"}\n{"kind": "outcome"}\n')
+    write_manifest(copy, read_manifest(copy).updated(settings_sha256=settings_sha256(copy)))
+    assert finish(verify_index(copy)).sound
+    # The version only says who wrote it last.
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace("0.1.0", "0.2.0"))
+    assert finish(verify_index(copy)).sound
+    (run / "config.toml").write_text((run / "config.toml").read_text().replace("0.75", "0.35"))
+    (run / "events.jsonl").write_text('{"kind": "note"}\n{"kind\x00: "outcome"}\n')
+    damages = finish(verify_index(copy)).damages
+    assert [damage.file for damage in damages] == ["run/config.toml", "run/events.jsonl"]
+    assert repaired(copy, world).repaired
+    assert (run / "config.toml.damaged").exists()
+    assert (run / "events.jsonl").read_text() == '{"kind": "note"}\n'
+    assert finish(verify_index(copy)).sound
+
+
+def test_damage_to_imagery_that_came_along_is_found(copy, world, tmp_path):
+    file = finish(export_index(copy, tmp_path / "a.zip", with_imagery=True))
+    there = finish(import_index(file, tmp_path / "there"))
+    packed = next((there / "imagery").iterdir())
+    flip(packed, packed.stat().st_size // 2)
+    damages = finish(verify_index(there)).damages
+    assert [damage.file for damage in damages] == [f"imagery/{packed.name}"]
+    with pytest.raises(IndexFolderError, match="imagery that came with this index is damaged") as caught:
+        repaired(there, world)
+    assert "--imagery" in caught.value.hint
+    # Exported without it, the checksum does not travel either.
+    again = finish(export_index(there, tmp_path / "b.zip"))
+    assert finish(verify_index(finish(import_index(again, tmp_path / "bare")))).sound
