@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geolocator_gui.gui.main_window import MainWindow
     from geolocator_gui.gui.settings import Settings
 
-_WITHOUT_QT = ("geolocator_gui.configs", "geolocator_gui.runs", "numpy")
+_WITHOUT_QT = ("geolocator_gui.configs", "geolocator_gui.runs")
 _PARTS = ("session", "answer_pane", "panels.area", "panels.photos", "commands", "top_bar", "main_window")
 
 
@@ -28,6 +28,8 @@ def prepare_environment() -> None:
         os.environ.pop(name, None)  # data folders of other installations; the wheels bring their own
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("QT_API", "pyside6")
+    # Looking for plugins of pydantic reads the metadata of every installed package; there are none to find.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.platform != "win32" and os.geteuid() == 0 and "QTWEBENGINE_DISABLE_SANDBOX" not in os.environ:
         # Chromium refuses to start as root with its sandbox; for anybody else the sandbox stays.
         os.environ["QTWEBENGINE_DISABLE_SANDBOX"] = "1"
@@ -41,6 +43,8 @@ def make_application(arguments: Sequence[str] = ()) -> QApplication:
 
     from geolocator_gui.gui.map.scheme import register_scheme
 
+    # Threads hand over every 5 ms; the GUI thread would wait that long after each of its calls to Qt.
+    sys.setswitchinterval(0.001)
     register_scheme()
     application = QApplication([sys.argv[0], *arguments])
     application.setApplicationName("Geolocator")

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -35,6 +36,7 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(threads or min(4, (os.cpu_count() or 2) + 1), "background")
         self._open = True
+        self._held: list[Callable[[], object]] | None = None
         self._done.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def run(
@@ -44,7 +46,7 @@ class Background(QObject):
         failure: Callable[[Exception], object] | None = None,
         *,
         owner: QObject | None = None,
-    ) -> Future[T]:
+    ) -> None:
         """Call `work` in a thread, then `success(result)` or `failure(error)` on the GUI thread.
 
         Args:
@@ -54,22 +56,37 @@ class Background(QObject):
             owner: When this object is deleted meanwhile, nothing is called.
         """
         if not self._open:  # the window is closing; nobody waits for an answer any more
-            dropped: Future[T] = Future()
-            dropped.cancel()
-            return dropped
-        future = self._pool.submit(work)
+            return
+        if self._held is not None:
+            self._held.append(partial(self.run, work, success, failure, owner=owner))
+            return
 
         def finished(done: Future[T]) -> None:
             if self._open and not done.cancelled():
                 self._done.emit((done, success, failure, owner))
 
-        future.add_done_callback(finished)
-        return future
+        self._pool.submit(work).add_done_callback(finished)
 
-    def close(self) -> None:
-        """Cancel what waits, wait for what runs."""
+    def hold(self) -> None:
+        """Begin nothing new for a moment: all of Python shares one lock with the GUI thread."""
+        if self._held is None:
+            self._held = []
+
+    def let_go(self) -> None:
+        """Begin what was held, in order."""
+        held, self._held = self._held or [], None
+        for begin in held:
+            begin()
+
+    def close(self, last: Callable[[], object] | None = None) -> None:
+        """Cancel what waits, wait for what runs, then for `last` (in a thread, too)."""
         self._open = False
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if last is not None:
+            with ThreadPoolExecutor(1, "last") as pool:
+                error = pool.submit(last).exception()
+            if error is not None:
+                log.error("the last work of the window failed", exc_info=error)
 
     def _deliver(self, answer: tuple[Future[Any], Any, Any, QObject | None]) -> None:
         future, success, failure, owner = answer

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QHBoxLayout,
     QMainWindow,
     QSplitter,
@@ -23,6 +22,7 @@ from geolocator_gui.gui.commands import Commands
 from geolocator_gui.gui.exports import Exports
 from geolocator_gui.gui.inputs import Inputs
 from geolocator_gui.gui.late_page import LatePage, Panels, make_training
+from geolocator_gui.gui.layout import ANSWER_HEIGHT, Layout
 from geolocator_gui.gui.map.controller import MapController
 from geolocator_gui.gui.map.view import MapView
 from geolocator_gui.gui.panels.area import AreaPanel
@@ -39,7 +39,7 @@ from geolocator_gui.gui.widgets.toast import Toasts
 if TYPE_CHECKING:
     from geolocator_gui.gui.panels.negatives import NegativesPanel
 
-_ANSWER_HEIGHT, _PANEL_WIDTH = 248, 336
+_MAP_MS = 1500  # a page that is not up by then no longer holds up anything
 
 
 class MainWindow(QMainWindow):
@@ -77,6 +77,7 @@ class MainWindow(QMainWindow):
         self._build()
         self.toasts = Toasts(self.session.notifications, self._desk)
         self.inputs = Inputs(self.session, self)
+        self._layout = Layout(settings, self, self._split, self._right)
         self._connect()
         self._restore()
         self._closed = False
@@ -208,6 +209,10 @@ class MainWindow(QMainWindow):
             self.judging.attach_map(self.map, self.map_view)
             if self.map_view.is_ready:
                 QTimer.singleShot(0, self.map_view.ready.emit)
+            else:  # first the map, then what is shown on it
+                self.session.background.hold()
+                self.map_view.ready.connect(self.session.background.let_go)
+                QTimer.singleShot(_MAP_MS, self.session.background, self.session.background.let_go)
         return self.map_view
 
     # -- pages --------------------------------------------------------------------------------------------
@@ -302,7 +307,7 @@ class MainWindow(QMainWindow):
 
     def _on_compare(self, on: bool) -> None:
         whole = max(self._right.height(), 400)
-        bottom = int(whole * 0.62) if on else _ANSWER_HEIGHT
+        bottom = int(whole * 0.62) if on else ANSWER_HEIGHT
         self._right.setSizes([whole - bottom, bottom, bottom])
         if self.map is not None:
             QTimer.singleShot(120, self, self._look_again)
@@ -354,41 +359,34 @@ class MainWindow(QMainWindow):
     # -- what is remembered -------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        settings = self.session.settings
-        geometry = settings.layout("window")
-        if geometry is None or not self.restoreGeometry(geometry):
-            screen = QApplication.primaryScreen().availableGeometry()
-            self.resize(min(1440, screen.width() - 40), min(900, screen.height() - 60))
-        panel = _PANEL_WIDTH if self.width() >= 1200 else _PANEL_WIDTH - 32
-        self._split.setSizes([panel, self.width() - self.rail.width() - panel])
-        self._right.setSizes([self.height(), _ANSWER_HEIGHT, _ANSWER_HEIGHT])
-        for name, splitter in (("split", self._split), ("right", self._right)):
-            state = settings.layout(name)
-            if state is not None:
-                splitter.restoreState(state)
-        self._split.setHandleWidth(1)
-        self._right.setHandleWidth(1)
-        page = settings.text("page", "photos")
+        self._layout.restore()
+        page = self.session.settings.text("page", "photos")
         self.show_page(page if page in (*self.panels, *self.panels.later) else "photos")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout and end what belongs to the window; runs work on."""
-        if not self._closed:
-            self._closed = True
-            if self.answer.compare_button.isChecked():
-                self.answer.compare_button.setChecked(False)
-            self.judging.close()
-            if (training := self.panels.get("training")) is not None:
-                training.close_page()  # type: ignore[attr-defined]  # a TrainingPanel
-            settings = self.session.settings
-            settings.set_layout("window", self.saveGeometry())
-            settings.set_layout("split", self._split.saveState())
-            settings.set_layout("right", self._right.saveState())
-            # The page before the imagery: no tile may be read from a file that is being closed.
-            for view in filter(None, (self.map_view, self._early_map)):
-                view.close_page()
-            self.session.close()
+        self._end()
         super().closeEvent(event)
+
+    def deleteLater(self) -> None:
+        """Delete the window; one that was never closed ends its page, worker and threads first."""
+        self._end()
+        super().deleteLater()
+
+    def _end(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self.answer.compare_button.isChecked():
+            self.answer.compare_button.setChecked(False)
+        self.judging.close()
+        if (training := self.panels.get("training")) is not None:
+            training.close_page()  # type: ignore[attr-defined]  # a TrainingPanel
+        self._layout.save()
+        # The page before the imagery: no tile may be read from a file that is being closed.
+        for view in filter(None, (self.map_view, self._early_map)):
+            view.close_page()
+        self.session.close()
 
     def open_at_start(self, paths: list[Path]) -> None:
         """Open what was named on the command line, else what was open last."""

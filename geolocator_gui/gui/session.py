@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,12 +146,12 @@ class Session(QObject):
     def close(self) -> None:
         """End every service; the last call."""
         self._save.stop()
-        if self.workspace is not None:
-            tray.save(self.tray, self.workspace.photos / "tray.json")
+        workspace = self.workspace
         self.jobs.set_workspace(None)
         self.locator.close()
         self.pictures.close()
-        self.background.close()
+        last = None if workspace is None else partial(tray.save, self.tray, workspace.photos / "tray.json")
+        self.background.close(last)
         self.imagery_pool.close()
         self.settings.sync()
 

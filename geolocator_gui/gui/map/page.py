@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,8 @@ def with_policy(html: str) -> str:
 
 def page_html(cache: Path | None = None) -> str:
     """The page from the user's cache, built when folium or this module changed."""
-    from importlib.metadata import version
-
     folder = cache or user_cache_dir() / "map"
-    stamp = hashlib.sha256(f"{version('folium')} {version('branca')}".encode() + Path(__file__).read_bytes())
+    stamp = hashlib.sha256(_written("folium") + _written("branca") + Path(__file__).read_bytes())
     file = folder / f"page-{stamp.hexdigest()[:16]}.html"
     if file.exists():
         return file.read_text("utf-8")
@@ -92,6 +91,15 @@ def page_html(cache: Path | None = None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(file, html)
     return html
+
+
+def _written(package: str) -> bytes:
+    """What changes with a package's version, without importing it or the machinery that reads metadata."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return b""
+    version = Path(spec.origin).with_name("_version.py")
+    return (version if version.exists() else Path(spec.origin)).read_bytes()
 
 
 def resource_file(folder: str, name: str) -> Path | None:

@@ -76,12 +76,14 @@ class MapView(QWidget):
     def __init__(self, handlers: Handlers, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.handlers = handlers
+        # Qt deletes children in the order they were made. The view goes first and takes the page along: a
+        # profile that goes before its page brings the process down, also where the window was never closed.
+        self.view = QWebEngineView(self)
+        self._profile = QWebEngineProfile(self)  # without a name: keeps nothing on disk
         self.guard = Guard(self)
         self._scheme = SchemeHandler(handlers, self)
-        self._profile = QWebEngineProfile(self)  # without a name: keeps nothing on disk
         self._profile.setUrlRequestInterceptor(self.guard)
         self._profile.installUrlSchemeHandler(SCHEME.encode(), self._scheme)
-        self.view = QWebEngineView(self)
         self.page = _Page(self._profile, self.view)
         self._bridge = Bridge(self)
         self._waiting: deque[messages.ToPage] = deque()
