@@ -25,6 +25,7 @@ from geolocator_gui.ml.view_training import train_view
 from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingConfig
 
 EARTH_M = 6_371_008.8
+_ROWS_AT_ONCE = 8_192
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class FileFeed:
         both = np.concatenate([self.marked.not_negative, self.marked.not_negative[:, ::-1]])
         self._never = {int(row): self._labels[both[both[:, 0] == row, 1]] for row in np.unique(both[:, 0])}
         self._places = None if samples.lonlat is None else unit_sphere(samples.lonlat) * EARTH_M
+        self._notes: list[str] = []
         self.neighbours = self._position_neighbours()
 
     def close(self) -> None:
@@ -95,6 +97,8 @@ class FileFeed:
 
     def begin(self, step: int, embed: EmbedImages) -> Steps[int]:
         """Plan the epoch that begins at a step, after mining neighbours by similarity if it is time."""
+        while self._notes:
+            yield Note(self._notes.pop(0), "warning")
         if self._plan is None or step >= self._first + len(self._plan.batches):
             epoch = 0 if self._plan is None else self._epoch + 1
             sampling = self.settings.sampling
@@ -216,12 +220,23 @@ class FileFeed:
         return ground, satellite
 
     def _position_neighbours(self) -> NDArray[np.int32] | None:
-        lonlat = self.samples.lonlat
-        if self.settings.sampling.neighbours == "random" or lonlat is None or not np.isfinite(lonlat).all():
+        """Lists by position; pairs without one have empty lists and are in nobody's."""
+        lonlat, wanted = self.samples.lonlat, self.settings.sampling.neighbours != "random"
+        known = np.zeros(0, np.int64) if lonlat is None else np.flatnonzero(np.isfinite(lonlat).all(axis=1))
+        lost = len(self.samples) - len(known)
+        if wanted and lost:
+            until = " until the first mining" if self.settings.sampling.neighbours == "similarity" else ""
+            who = "No pair knows its position" if not len(known) else f"{lost:,} pairs know no position"
+            self._notes.append(f"{who}: they meet others at random{until}.")
+        if not wanted or lonlat is None or not len(known):
             if not len(self.marked.hard):
                 return None
             return self.allowed(self._hard_first(np.empty((len(self.samples), 0), np.int32)))
-        found = neighbours_by_position(lonlat, k=self._list_length(), query_label=self._labels)
+        near = neighbours_by_position(lonlat[known], k=self._list_length(), query_label=self._labels[known])
+        found = near
+        if lost:
+            found = np.full((len(self.samples), near.shape[1]), -1, np.int32)
+            found[known] = np.where(near >= 0, known[near], -1)
         return self.allowed(self._hard_first(found))
 
     def _hard_partners(self) -> dict[int, list[int]]:
@@ -264,15 +279,18 @@ class FileFeed:
     def allowed(self, neighbours: NDArray[np.int32]) -> NDArray[np.int32]:
         """Neighbour lists without what is too near, or marked, to be a negative; freed places are -1."""
         least, places = self.min_distance_m(), self._places
-        rows = range(len(neighbours)) if least and places is not None else self._never
         result = neighbours.copy()
-        for row in rows:
-            near = neighbours[row]
-            near = near[near >= 0]
-            if least and places is not None:
-                near = near[np.linalg.norm(places[near] - places[row], axis=1) >= least]
-            if row in self._never:
-                near = near[~np.isin(self._labels[near], self._never[row])]
+        for first in range(0, len(result) if least and places is not None else 0, _ROWS_AT_ONCE):
+            assert places is not None
+            part = result[first : first + _ROWS_AT_ONCE]
+            apart = places[part] - places[first : first + _ROWS_AT_ONCE, None]
+            # A place that is not known is not near.
+            part[np.einsum("ijk,ijk->ij", apart, apart) < least * least] = -1
+            order = np.argsort(part < 0, axis=1, kind="stable")
+            part[:] = np.take_along_axis(part, order, 1)
+        for row, labels in self._never.items():
+            near = result[row][result[row] >= 0]
+            near = near[~np.isin(self._labels[near], labels)]
             result[row] = -1
             result[row, : len(near)] = near
         return result

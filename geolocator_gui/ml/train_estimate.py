@@ -27,6 +27,7 @@ class TrainEstimate:
         device: Where it will run.
         steps: Optimiser steps.
         seconds: Of them all, without evaluations; with caching every image is embedded twice.
+        fixed_bytes: Of `bytes_whole`, what does not grow with the batch.
         bytes_whole: Device memory with the whole batch at once.
         bytes_free: Of the device, None where it is not known.
         micro_batch: Images at once that fit, None for the whole batch; 0 where not even one does.
@@ -35,6 +36,7 @@ class TrainEstimate:
     device: str
     steps: int
     seconds: float
+    fixed_bytes: int
     bytes_whole: int
     bytes_free: int | None
     micro_batch: int | None
@@ -45,6 +47,7 @@ class TrainEstimate:
             "device": self.device,
             "steps": self.steps,
             "seconds": round(self.seconds),
+            "fixed_bytes": self.fixed_bytes,
             "memory_bytes": self.bytes_whole,
             "free_bytes": self.bytes_free,
             "micro_batch": self.micro_batch,
@@ -99,7 +102,9 @@ def estimate(run: TrainRun, model: SharedEncoder, bundle: ModelConfig) -> TrainE
         micro = 1 << (int(room).bit_length() - 1) if room >= 1 else 0
         micro = min(micro, run.train.batch_size)
     per_step = min(seconds) / _PROBE * run.train.batch_size * (4 / 3 if micro else 1)
-    return TrainEstimate(str(device), run.train.steps, per_step * run.train.steps, whole, free, micro)
+    seconds_in_all = per_step * run.train.steps
+    own = int(_ALLOCATOR * fixed)
+    return TrainEstimate(str(device), run.train.steps, seconds_in_all, own, whole, free, micro)
 
 
 def _kept_bytes(model: nn.Module, embed: object, views: list[Tensor]) -> int:

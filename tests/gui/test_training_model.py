@@ -180,9 +180,33 @@ def test_a_plan_names_what_was_set_aside() -> None:
 
 def test_the_time_is_told_once_a_run_was_measured() -> None:
     run = planning.make_run(planning.TOWN, "demo-town", "quick", [])
-    assert dict(planning.needs(run, planning.TOWN))["Time"] == "measured by the first run"
+    assert dict(planning.needs(run, planning.TOWN))["Time"] == "being estimated…"
+    assert dict(planning.needs(run, planning.TOWN, tried=True))["Time"] == "measured by the first run"
     planning.learn_rate(run, 20.0)
     assert dict(planning.needs(run, planning.TOWN))["Time"] == "about 2 min"
+
+
+def test_memory_follows_from_a_trial_for_any_batch() -> None:
+    run = planning.make_run(planning.TOWN, "demo-town", "quick", [])
+    small = planning.with_settings(run, ["train.batch_size=8", "train.pairs=8"])
+    document = {
+        "device": "cuda",
+        "steps": 1,
+        "seconds": 0.4,
+        "fixed_bytes": 2e9,
+        "memory_bytes": 3.6e9,
+        "free_bytes": 8e9,
+    }
+    probe = planning.Probe.of(document, small)
+    assert probe is not None
+    rows = dict(planning.needs(run, planning.TOWN, probe))  # 32 pairs of 0.2 GB and 2 GB
+    assert (
+        rows["Memory"] == "about 8.4 GB on cuda (estimated), 8.0 GB free; fewer images at a time make it fit"
+    )
+    assert rows["Time"] == "about 2 min (estimated)"  # 2,000 pairs of 0.05 s
+    cached = planning.with_settings(run, ["train.micro_batch=8"])
+    assert "about 2.8 GB" in dict(planning.needs(cached, planning.TOWN, probe))["Memory"]
+    assert planning.Probe.of({}, small) is None
 
 
 def test_a_comparison_as_rows() -> None:

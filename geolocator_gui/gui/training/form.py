@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
 from geolocator_gui.errors import ConfigError
@@ -12,6 +13,7 @@ from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.training import planning
 from geolocator_gui.gui.training.child import Child
 from geolocator_gui.gui.training.planning import TOWN, Found
+from geolocator_gui.gui.training.prober import Prober
 from geolocator_gui.gui.training.settings_dialog import SettingsDialog
 from geolocator_gui.gui.training.tables import AsideDialog
 from geolocator_gui.gui.widgets.basics import Label, button, link, narrow_combo, number_box, row, tool
@@ -37,6 +39,7 @@ class TrainForm(QWidget):
         self.found: Found | None = None
         self.overrides: list[str] = []
         self._making: Path | None = None
+        self.prober = Prober(self)
         self.data = narrow_combo()
         for key, title in (
             ("photos", self.tr("My photos over the imagery here")),
@@ -103,6 +106,8 @@ class TrainForm(QWidget):
         session.lists_changed.connect(self.fill)
         session.workspace_changed.connect(self.fill)
         session.jobs.ended.connect(self._on_ended)
+        session.jobs.changed.connect(self._on_jobs)
+        self.prober.answered.connect(self.refresh)
         self.fill()
         self._on_data()
 
@@ -185,9 +190,15 @@ class TrainForm(QWidget):
         self._session.jobs.start("pairs", folder, config)
         self.refresh()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """What a run needs is estimated while somebody looks."""
+        super().showEvent(event)
+        self.refresh()
+
     def close_page(self) -> None:
         """The window closes."""
         self._pause.stop()
+        self.prober.close()
         if self._child is not None:
             self._child.cancel()
             self._child = None
@@ -255,7 +266,10 @@ class TrainForm(QWidget):
             return str(error), [], False
         if self.found.pairs < run.train.batch_size and kind != "town":
             return self.tr("There are fewer pairs than a batch takes."), [], False
-        return self.found.sentence(), planning.needs(run, self.found), True
+        if self.isVisible() and not self._session.jobs.working:  # a trial would slow the run down
+            self.prober.want(run)
+        rows = planning.needs(run, self.found, self.prober.of(run), tried=self.prober.failed(run))
+        return self.found.sentence(), rows, True
 
     def _show_needs(self, rows: list[tuple[str, str]]) -> None:
         while (item := self._needs.takeAt(0)) is not None:
@@ -300,6 +314,7 @@ class TrainForm(QWidget):
         elif self.data.currentData() != "photos" and self.place.text().strip():
             self._pause.start()
         self.refresh()
+        self._on_jobs()
 
     def _look(self) -> None:
         kind, place = self.data.currentData(), self.place.text().strip()
@@ -310,6 +325,17 @@ class TrainForm(QWidget):
         self._child.answered.connect(self._on_found)
         self._child.failed.connect(self._on_trouble)
         self.refresh()
+
+    def _on_jobs(self) -> None:
+        """Pairs that another window, or this one before a restart, is making are found again."""
+        rows = [row for row in self._session.jobs.rows if row.verb == "pairs"]
+        making = next((row.thing for row in rows if row.works), None)
+        if making is not None and making != self._making:
+            self._making = making
+            self.refresh()
+        done = [row for row in rows if row.state == "finished"]
+        if done and self.data.currentData() == "pairs" and not self.place.text():
+            self.place.setText(str(max(done, key=lambda row: row.updated or 0).thing))
 
     def _on_found(self, printed: str) -> None:
         self._child = None
@@ -325,7 +351,7 @@ class TrainForm(QWidget):
         thing, state = getattr(ended, "thing", None), getattr(ended, "state", "")
         if self._making is not None and thing == self._making:
             self._making = None
-            if state == "finished":
+            if state == "finished" and self.data.currentData() in ("photos", "pairs"):
                 self.show_data(f"pairs:{thing}")
             self.refresh()
 

@@ -86,8 +86,74 @@ def make_run(found: Found, model: str, preset_name: str, settings: Sequence[str]
     return with_settings(TrainRun.from_mapping(fields), settings)
 
 
-def needs(run: TrainRun, found: Found) -> list[tuple[str, str]]:
-    """What it takes, as name and value."""
+@dataclass(frozen=True)
+class Probe:
+    """What a few images cost on this machine; from it follows what any batch will.
+
+    Attributes:
+        device: Where the run will work: "cpu", "cuda", …
+        fixed_bytes: Weights, average, gradients and the optimiser's moments.
+        pair_bytes: Of every pair that is embedded at once.
+        pair_seconds: Of a step, per pair.
+        free_bytes: Of the device, None where it is not known.
+    """
+
+    device: str
+    fixed_bytes: float
+    pair_bytes: float
+    pair_seconds: float
+    free_bytes: float | None = None
+
+    @classmethod
+    def of(cls, document: dict[str, Any], run: TrainRun) -> Probe | None:
+        """From what `geolocator train --estimate --json` printed for a run; None when it is none."""
+        try:
+            fixed = float(document["fixed_bytes"])
+            return cls(
+                str(document["device"]),
+                fixed,
+                (float(document["memory_bytes"]) - fixed) / run.train.batch_size,
+                float(document["seconds"]) / (document["steps"] * run.train.batch_size),
+                document.get("free_bytes"),
+            )
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            return None
+
+    def memory(self, run: TrainRun) -> str:
+        """For the form: the memory of a run; estimated, not measured."""
+        whole = self.fixed_bytes + self.pair_bytes * run.train.batch_size
+        if run.train.micro_batch is not None:
+            at_once = min(run.train.micro_batch, 2 * run.train.batch_size) / 2
+            whole = self.fixed_bytes + self.pair_bytes * at_once
+        where = "" if self.device == "cpu" else f" on {self.device}"
+        text = f"about {wording.size(whole)}{where} (estimated)"
+        if self.free_bytes is None:
+            return text
+        text += f", {wording.size(self.free_bytes)} free"
+        if whole > self.free_bytes:
+            text += "; fewer images at a time make it fit"
+        return text
+
+
+def probe_key(run: TrainRun) -> str:
+    """Runs with equal keys cost the same per pair."""
+    train = run.train
+    looks = run.views.enabled and run.views.inner_contrast > 0
+    parts = (run.model, train.freeze, train.precision, train.device, looks, bool(train.ema))
+    return "/".join(map(str, parts))
+
+
+def needs(
+    run: TrainRun, found: Found, probe: Probe | None = None, *, tried: bool = False
+) -> list[tuple[str, str]]:
+    """What it takes, as name and value.
+
+    Args:
+        run: The run.
+        found: Its pairs.
+        probe: What a few images cost here, None while that is not known.
+        tried: It was tried in vain.
+    """
     train = run.train
     steps = wording.count(train.steps)
     epochs = train.pairs / max(found.pairs, 1)
@@ -96,11 +162,17 @@ def needs(run: TrainRun, found: Found) -> list[tuple[str, str]]:
         seen += f" ({epochs:.0f} epochs)" if epochs >= 1.5 else ""
     at_once = f" ({train.micro_batch} at a time)" if train.micro_batch else ""
     rate = known_rate(rate_key(run))
-    time = "measured by the first run" if rate is None else f"about {wording.duration(train.pairs / rate)}"
+    seconds = None if rate is None else train.pairs / rate
+    unknown = "measured by the first run" if tried else "being estimated…"
+    time = unknown if seconds is None else f"about {wording.duration(seconds)}"
+    if seconds is None and probe is not None:
+        twice = 4 / 3 if train.micro_batch else 1.0
+        time = f"about {wording.duration(twice * train.pairs * probe.pair_seconds)} (estimated)"
     return [
         ("Pairs to see", seen),
         ("Batch", f"{train.batch_size} pairs{at_once} · {steps} steps"),
         ("Time", time),
+        ("Memory", unknown if probe is None else probe.memory(run)),
     ]
 
 
