@@ -63,6 +63,7 @@ def _open_remote_raster(where: Address) -> ImagerySource:
         bulk=terms.bulk,
         attribution=where.settings.get("attribution", source.info.attribution),
         licence=where.settings.get("licence", source.info.licence),
+        extra={**(source.info.extra or {}), **terms.refusal},
     )
     return source
 

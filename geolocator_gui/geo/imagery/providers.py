@@ -1,8 +1,14 @@
 """Well-known sources: what their terms allow. The addresses and attributions are those of xyzservices.
 
-Only sources that are published as open data may be fetched by whole areas; all others are for display. The
-lines state what is generally known of their operators; the terms themselves have not been read for this list
-yet, so whoever relies on a line, or adds one, reads them first.
+Only sources that are published as open data may be fetched by whole areas; all others are for display, unless
+the user has read their terms and says so. Free data does not mean that a server may be worn out: where the
+operator asks for moderate use, whole areas are fetched slowly.
+
+What the lines rest on (November 2026): swisstopo's general terms of the federal spatial data infrastructure
+(free of charge, moderate use, access may be cut), PDOK's questions and answers (open data, a "fair use" level
+of limited capacity), the developers' pages of GIBS (a section on bulk download). For the USGS, basemap.at and
+IGN only the licence of the data is generally known, not a rule for their tile servers: read it before relying
+on a line, or adding one.
 """
 
 from __future__ import annotations
@@ -32,19 +38,27 @@ class Terms:
     per_second: float = 10.0
     concurrency: int = 4
 
+    @property
+    def refusal(self) -> dict[str, str]:
+        """Why whole areas may not be fetched, for the further facts of a source."""
+        return {} if self.bulk else {"bulk": self.why}
+
 
 # By name in xyzservices.
 ALLOWED: dict[str, Terms] = {
-    "USGS.USImagery": Terms("US public domain (USGS)", True),
+    "USGS.USImagery": Terms("US public domain (USGS)", True, per_second=5.0, concurrency=2),
     "NASAGIBS.ModisTerraTrueColorCR": Terms("US public domain (NASA GIBS)", True),
     "NASAGIBS.ModisAquaTrueColorCR": Terms("US public domain (NASA GIBS)", True),
     "NASAGIBS.ViirsTrueColorCR": Terms("US public domain (NASA GIBS)", True),
-    "BasemapAT.orthofoto": Terms("CC BY 4.0 (basemap.at)", True),
-    "nlmaps.luchtfoto": Terms("CC BY 4.0 (PDOK)", True),
-    "GeoportailFrance.orthos": Terms("Licence Ouverte 2.0 (IGN)", True),
-    "SwissFederalGeoportal.SWISSIMAGE": Terms("OGD, source must be named (swisstopo)", True),
+    "BasemapAT.orthofoto": Terms("CC BY 4.0 (basemap.at)", True, per_second=5.0, concurrency=2),
+    "nlmaps.luchtfoto": Terms("CC BY 4.0 (PDOK)", True, per_second=5.0, concurrency=2),
+    "GeoportailFrance.orthos": Terms("Licence Ouverte 2.0 (IGN)", True, per_second=5.0, concurrency=2),
+    "SwissFederalGeoportal.SWISSIMAGE": Terms(
+        "OGD, source must be named (swisstopo)", True, per_second=5.0, concurrency=2
+    ),
 }
-_DISPLAY_ONLY = Terms("", False, "its terms are not known to allow fetching whole areas")
+UNKNOWN = "its terms are not known to allow it"
+_DISPLAY_ONLY = Terms("", False, UNKNOWN)
 # Hosts (and all below them) whose terms forbid it, whatever the user says.
 _FORBIDDEN: dict[str, str] = {
     "arcgisonline.com": "Esri's terms forbid bulk download",
@@ -88,9 +102,9 @@ def terms_of_host(host: str, *, user_says_yes: bool = False) -> Terms:
     return _DISPLAY_ONLY
 
 
-def terms_of_provider(name: str) -> Terms:
-    """Terms of a source by its name in xyzservices."""
-    return ALLOWED.get(name, _DISPLAY_ONLY)
+def terms_of_provider(name: str, host: str, *, user_says_yes: bool = False) -> Terms:
+    """Terms of a source by its name in xyzservices, else by its host."""
+    return ALLOWED.get(name) or terms_of_host(host, user_says_yes=user_says_yes)
 
 
 def is_own_network(host: str) -> bool:

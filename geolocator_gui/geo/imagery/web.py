@@ -162,7 +162,7 @@ def open_template(where: Address, cache_dir: Path | None) -> WebTiles:
         known = provider(where.where)
         text, attribution, kind = known.template, known.attribution, "xyz"
         zooms, subdomains, name = (known.min_zoom, known.max_zoom), known.subdomains, known.name
-        terms = terms_of_provider(known.name)
+        terms = terms_of_provider(known.name, host_of(text), user_says_yes=where.flag("bulk"))
     else:
         text = re.sub(r"\{zoom\}", "{z}", where.where)
         switch = re.search(r"\{switch:([^}]*)\}", text)
@@ -206,8 +206,7 @@ def open_template(where: Address, cache_dir: Path | None) -> WebTiles:
         attribution=settings.get("attribution", attribution),
         licence=settings.get("licence", terms.licence),
         bulk=terms.bulk,
-        extra={"address": without_key(text), "tile_px": str(tile_px)}
-        | ({"bulk": terms.why} if terms.why else {}),
+        extra={"address": without_key(text), "tile_px": str(tile_px)} | terms.refusal,
     )
     return WebTiles(info, levels, template.address, make_fetcher(info.name, text, where, terms, cache_dir))
 

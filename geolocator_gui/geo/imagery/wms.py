@@ -112,8 +112,7 @@ def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
             "licence", terms.licence or ogc.text_of(root, "Service", "AccessConstraints")[:300]
         ),
         bulk=terms.bulk,
-        extra={"layer": name, "address": without_key(base), "tile_px": str(tile_px)}
-        | ({"bulk": terms.why} if terms.why else {}),
+        extra={"layer": name, "address": without_key(base), "tile_px": str(tile_px)} | terms.refusal,
     )
     kind = DegreeTiles if crs in _DEGREES else WebTiles
     return kind(info, tuple(xyz_level(zoom, tile_px) for zoom in range(low, high + 1)), address, fetcher)

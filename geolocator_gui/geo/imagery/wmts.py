@@ -60,8 +60,7 @@ def open_wmts(where: Address, cache_dir: Path | None) -> WebTiles:
             "licence", terms.licence or ogc.text_of(root, "ServiceIdentification", "AccessConstraints")[:300]
         ),
         bulk=terms.bulk,
-        extra={"layer": name, "matrix_set": set_name, "address": without_key(template)}
-        | ({"bulk": terms.why} if terms.why else {}),
+        extra={"layer": name, "matrix_set": set_name, "address": without_key(template)} | terms.refusal,
     )
     return WebTiles(info, levels, _addresses(template, names), fetcher)
 

@@ -17,6 +17,7 @@ from geolocator_gui.geo.grid import ChipGrid, build_grid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.address import parse_address
 from geolocator_gui.geo.imagery.keys import without_key
+from geolocator_gui.geo.imagery.providers import UNKNOWN
 from geolocator_gui.geo.imagery.tiled import TiledSource
 from geolocator_gui.ml.bundle import Bundle, bundle_by_fingerprint, find_bundle, missing_weights
 from geolocator_gui.ml.index.manifest import ImageryRecord, Manifest, PartRecord
@@ -138,12 +139,15 @@ def side_of(asked: float | None, model: ModelConfig) -> float:
 
 
 def check_bulk(source: ImagerySource) -> None:
-    """Refuse sources whose terms forbid fetching whole areas."""
+    """Refuse sources whose terms forbid fetching whole areas, or are not known to allow it; says why."""
     if not source.info.bulk:
+        why = (source.info.extra or {}).get("bulk", "its terms forbid it")
+        known = " If you have read its terms and they allow it, add #bulk=yes to its address."
         raise ImageryError(
-            "the terms of this source forbid fetching whole areas",
+            f"whole areas may not be fetched from this source: {why}",
             path=source.info.name,
-            hint="It can be shown on the map. To build an index use another source, or imagery of your own.",
+            hint="It can be shown on the map. To build an index use another source, or imagery of your own."
+            + (known if why == UNKNOWN else ""),
         )
 
 

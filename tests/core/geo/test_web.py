@@ -297,6 +297,12 @@ def test_providers_are_opened_by_name(tmp_path):
     with open_imagery("provider://Esri.WorldImagery", tiles_dir=tmp_path) as source:
         assert not source.info.bulk
         assert "Esri" in source.info.attribution
+        assert "Esri" in source.info.extra["bulk"]
+    # What the user says counts where terms are unknown, not where they are known to forbid it.
+    with open_imagery("provider://Esri.WorldImagery#bulk=yes", tiles_dir=tmp_path) as source:
+        assert not source.info.bulk
+    with open_imagery("provider://OPNVKarte#bulk=yes", tiles_dir=tmp_path) as source:
+        assert source.info.bulk
     with open_imagery("provider://usgs.usimagery", tiles_dir=tmp_path) as source:
         assert source.info.bulk
         assert "public domain" in source.info.licence
