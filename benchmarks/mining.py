@@ -1,13 +1,14 @@
-"""What mining costs beside the bare matrix product: `python -m benchmarks.mining` (--help lists the sizes).
+"""What mining costs beside the bare matrix product: `python -m benchmarks.mining` (--help lists the parts).
 
 Vectors: chips are random unit vectors, a photo is its chip at cosine 0.7 +- 0.1, so that ranks are what a
 good model gives; `--random` makes photos strangers of their chips, so that ranks are anything. Positions are
-uniform over a degree. The product and the pass that gives neighbours and ranks are timed in turn, 2560 photos
-at a time, in one process; the whole mining (geographic lists with their ranks, flags, tables, projection)
-once. Seconds are of the clock, and of the processor for machines that have other things to do. Memory is the
-growth of the process's peak beyond the vectors.
+uniform over a degree. Part `pass`: the product and the pass that gives neighbours and ranks, timed in turn,
+2560 photos at a time. Part `whole`: the whole mining (geographic lists with their ranks, flags, tables,
+projection) between two halves of the product. Each part stands alone, so that the full size can be taken in
+sittings of some minutes. Seconds are of the clock, and of the processor for machines that have other things
+to do. Memory is the growth of the process's peak beyond the vectors.
 
-The published way, at a size that fits: the whole similarity matrix, ranked row by row in a Python loop, and a
+Part `published`, at a size that fits: the whole similarity matrix, ranked row by row in a Python loop, and a
 second product with a sort of the best per query; neighbours by position from the whole haversine matrix.
 """
 
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ from geolocator_gui.ml.mining_parts import MiningData
 from geolocator_gui.ml.neighbours import neighbours_by_position
 from geolocator_gui.ml.ranks import stream_ranks
 
-Vectors = NDArray[np.float32]
+PARTS = ("pass", "whole", "published")
 K = 128
 ROWS, CHUNK = 640, 2560
 
@@ -40,27 +42,34 @@ ROWS, CHUNK = 640, 2560
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--queries", type=int, default=50_000)
     parser.add_argument("--chips", type=int, default=50_000)
     parser.add_argument("--size", type=int, default=1024, help="length of a vector")
-    parser.add_argument(
-        "--published", type=int, default=10_000, help="pairs for the published way; 0 skips it"
-    )
+    parser.add_argument("--published", type=int, default=10_000, help="pairs for the published way")
     parser.add_argument("--random", action="store_true", help="photos are strangers of their chips")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="figures are added to those that the file has")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     print(
-        f"{torch.get_num_threads()} threads, {options.queries:,} x {options.chips:,} x {options.size}, k {K}"
+        f"{torch.get_num_threads()} threads, {options.queries:,} x {options.chips:,} x {options.size}, k {K}",
+        flush=True,
     )
-    data = planted(options.queries, options.chips, options.size, strangers=options.random)
-    figures = own_way(data)
-    if options.published:
-        figures |= published_way(min(options.published, options.queries, options.chips), data)
+    figures: dict[str, float] = {}
+    if {"pass", "whole"} & set(options.part):
+        data = planted(options.queries, options.chips, options.size, strangers=options.random)
+        if "pass" in options.part:
+            figures |= one_pass(data)
+        if "whole" in options.part:
+            figures |= whole_run(data)
+        del data
+    if "published" in options.part:
+        figures |= published_way(options.published, options.size)
     if options.json:
-        options.json.write_text(json.dumps(vars(options) | figures, indent=2, default=str) + "\n")
+        known = json.loads(options.json.read_text()) if options.json.exists() else {}
+        options.json.write_text(json.dumps(known | vars(options) | figures, indent=2, default=str) + "\n")
 
 
 def planted(queries: int, chips: int, size: int, *, strangers: bool) -> MiningData:
@@ -88,29 +97,36 @@ def planted(queries: int, chips: int, size: int, *, strangers: bool) -> MiningDa
     )
 
 
-def own_way(data: MiningData) -> dict[str, float]:
-    """The bare product against neighbours with ranks, in turn, then the whole mining."""
+def one_pass(data: MiningData) -> dict[str, float]:
+    """The bare product against neighbours with ranks, in turn."""
     before = peak_mb()
     bare, close = np.zeros(2), np.zeros(2)
     block = torch.empty((ROWS, len(data.chip_vectors)))
     for start in range(0, len(data.query_vectors), CHUNK):
         stop = min(start + CHUNK, len(data.query_vectors))
-        bare += timed(lambda start=start, stop=stop: product(data, block, start, stop))
-        close += timed(lambda start=start, stop=stop: neighbours_and_ranks(data, start, stop))
-    with tempfile.TemporaryDirectory() as folder:
-        whole = timed(lambda: finish(mine(data, Path(folder), neighbours=K)))
-        size = (Path(folder) / "negatives.parquet").stat().st_size / 1e6
+        bare += timed(partial(product, data, block, start, stop))
+        close += timed(partial(neighbours_and_ranks, data, start, stop))
     memory = peak_mb() - before
     say("bare matrix product, in blocks", bare, bare)
     say(f"neighbours ({K}) and ranks", close, bare)
+    print(f"{'memory beyond the vectors':<50}{memory:8.0f} MB", flush=True)
+    return {**named("product", bare), **named("neighbours", close), "pass_memory_mb": memory}
+
+
+def whole_run(data: MiningData) -> dict[str, float]:
+    """The whole mining, between two halves of the bare product."""
+    before, count = peak_mb(), len(data.query_vectors)
+    block = torch.empty((ROWS, len(data.chip_vectors)))
+    bare = timed(lambda: product(data, block, 0, count // 2))
+    with tempfile.TemporaryDirectory() as folder:
+        whole = timed(lambda: finish(mine(data, Path(folder), neighbours=K)))
+        size = (Path(folder) / "negatives.parquet").stat().st_size / 1e6
+    bare += timed(lambda: product(data, block, count // 2, count))
+    memory = peak_mb() - before
+    say("bare matrix product, in blocks", bare, bare)
     say("whole mining: lists, flags, tables, projection", whole, bare)
-    print(f"{'memory beyond the vectors':<50}{memory:8.0f} MB;  negatives.parquet {size:.0f} MB")
-    return {
-        **named("product", bare),
-        **named("neighbours", close),
-        **named("whole", whole),
-        "memory_mb": memory,
-    }
+    print(f"{'memory beyond the vectors':<50}{memory:8.0f} MB;  negatives.parquet {size:.0f} MB", flush=True)
+    return {**named("product_beside_whole", bare), **named("whole", whole), "memory_mb": memory}
 
 
 def product(data: MiningData, block: torch.Tensor, start: int, stop: int) -> None:
@@ -129,14 +145,12 @@ def neighbours_and_ranks(data: MiningData, start: int = 0, stop: int | None = No
         pass
 
 
-def published_way(count: int, data: MiningData) -> dict[str, float]:
+def published_way(count: int, size: int) -> dict[str, float]:
     """Whole matrices, a Python loop over rows, a second product, a haversine matrix; and ours beside."""
-    query, reference = (
-        torch.from_numpy(data.query_vectors[:count]),
-        torch.from_numpy(data.chip_vectors[:count]),
-    )
-    lonlat = data.chip_lonlat[:count]
-    small = planted(count, count, data.query_vectors.shape[1], strangers=False)
+    data = planted(count, count, size, strangers=False)
+    query, reference = torch.from_numpy(data.query_vectors), torch.from_numpy(data.chip_vectors)
+    lonlat = data.chip_lonlat
+    assert lonlat is not None
 
     def rank_and_mine() -> None:
         similarity = query @ reference.T
@@ -159,7 +173,7 @@ def published_way(count: int, data: MiningData) -> dict[str, float]:
         assert near.shape == (count, K)
 
     print(f"\nThe published way, {count:,} pairs")
-    own = timed(lambda: neighbours_and_ranks(small))
+    own = timed(lambda: neighbours_and_ranks(data))
     theirs = timed(rank_and_mine)
     say("ranks and similar neighbours, published", theirs, own)
     say("the same here", own, own)

@@ -26,6 +26,8 @@ FLAGS = ("", "same_place", "near_twin", "far_twin")
 SOURCES = ("visual", "geographic", "both")
 """In which of the two neighbour lists a candidate stands."""
 NEGATIVES, QUERIES, CHIPS, SUMMARY = "negatives.parquet", "queries.parquet", "chips.parquet", "mining.json"
+PICTURES = "pictures"
+"""Folder of the images of pairs that are no files of their own."""
 
 
 class MineConfig(Config):

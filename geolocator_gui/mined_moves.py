@@ -81,7 +81,9 @@ def add_moves(folder: Path, old: Path, marks: Iterable[Mark] = ()) -> MiningMove
     """Compare a finished mining with an older one; the result lies beside it and in its `mining.json`."""
     moves = compare_minings(old, folder, marks)
     moves.write(folder)
-    summary = {**Mined.open(folder).summary, "moves": {"with": str(old), **moves.facts()}}
+    # A neighbour is named as such: the workspace may be moved.
+    name = old.name if old.resolve().parent == folder.resolve().parent else str(old.resolve())
+    summary = {**Mined.open(folder).summary, "moves": {"with": name, **moves.facts()}}
     write_atomically(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return moves
 

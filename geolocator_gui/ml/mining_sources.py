@@ -17,7 +17,10 @@ from geolocator_gui.mined import MineConfig, Mined
 from geolocator_gui.mined_moves import add_moves
 from geolocator_gui.ml.mining import MiningSummary, mine
 from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining_pictures import PicturedTown
+from geolocator_gui.ml.mining_sweep import sweep_headings
 from geolocator_gui.ml.pair_set import Embedded, PairSet, embed_pairs, open_pair_set
+from geolocator_gui.ml.pair_set_town import TownPairSet
 from geolocator_gui.ml.ranks import RowLists
 
 if TYPE_CHECKING:
@@ -38,10 +41,13 @@ def run_mining(
     marks = None if config.marks is None else Path(config.marks)
     if config.data is not None:
         pairs = open_pair_set(config.data, split=config.split, limit=config.limit)
+        if isinstance(pairs, TownPairSet):
+            pairs = PicturedTown.beside(pairs, folder)
         bundle = find_bundle(config.model or "demo-town", workspace_models)
         encoder = Encoder(bundle, device=config.device)
         try:
             vectors = yield from embed_pairs(pairs, encoder, folder / "vectors")
+            vectors = yield from sweep_headings(pairs, vectors, encoder, folder / "vectors")
         finally:
             encoder.close()
         data = pairs_to_mine(pairs, vectors, side_m=config.side_m or pairs.side_m or bundle.config.side_m)

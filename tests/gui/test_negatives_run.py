@@ -1,4 +1,4 @@
-"""From the window: mine photos of the list, see them, judge ten by keyboard, mine again, see the moves."""
+"""From the window: mine photos, judge ten by keyboard, train with them, mine again, see the moves."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ def town(root: Path, tmp_path: Path) -> Path:
     return workspace.root
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_mine_judge_and_mine_again_from_the_window(window, wait, town, root) -> None:
     from PySide6.QtTest import QTest
 
@@ -74,13 +74,61 @@ def test_mine_judge_and_mine_again_from_the_window(window, wait, town, root) -> 
     assert wait(lambda: page.bench.triptych._alike is not None, 120)
     assert not page.bench.triptych._alike[0].isNull()
     first = page.inspector.result.folder
+    tuned = train_with_the_verdicts(root, town)
+    session.reload()
+    assert wait(lambda: page.form.index.findData(str(tuned)) >= 0, 60)
     page.show_form()
+    page.form.index.setCurrentIndex(page.form.index.findData(str(tuned)))
     page.form.start()
-    assert wait(lambda: page.inspector.result.folder != first, 240)
+    assert wait(lambda: page.inspector.result.folder != first, 300)
     assert page.inspector.judging.progress.judged == 9  # verdicts outlive a mining
-    page.inspector.compare_with(first)
+    assert page.inspector.result.about["model"] == "tuned"
+    # The run compared itself with the mining before it, and the page shows how.
     assert wait(lambda: page.inspector.table.moved is not None)
-    assert (
-        "9 judged confusions" in page.inspector.moves_sentence
-        or "0 moved up" in page.inspector.moves_sentence
+    moves = page.inspector.result.summary["moves"]
+    assert moves["with"] == first.name
+    assert moves["judged"] == 9
+    assert "judged confusions are resolved" in page.inspector.moves_sentence
+    log = (page.inspector.result.folder / "run" / "events.jsonl").read_text("utf-8")
+    assert page.inspector.moves_sentence in log
+
+
+def train_with_the_verdicts(root: Path, town: Path) -> Path:
+    """Pairs of the same photos, a short training in the workspace, its model, an index; its folder."""
+    town_imagery = str(root / "resources" / "demo" / "town.mbtiles")
+    settings = ("pairs=16", "batch_size=4", "evaluate_every_pairs=0")
+    steps = (
+        [
+            "pairs",
+            str(root / "resources" / "demo" / "photos"),
+            "--imagery",
+            town_imagery,
+            "--out",
+            "pairs/own",
+        ],
+        ["train", "--data", "pairs:pairs/own", "--preset", "quick", "--out", "training/one"]
+        + [part for setting in settings for part in ("--set", setting)],
+        ["publish", "training/one", "--name", "tuned"],
+        [
+            "index",
+            "--imagery",
+            town_imagery,
+            "--overlap",
+            "0.2",
+            "--model",
+            "tuned",
+            "--workspace",
+            str(town),
+        ],
     )
+    known = set((town / "indexes").iterdir())
+    for step in steps:
+        quiet = [] if step[0] == "publish" else ["--quiet"]
+        command = [sys.executable, "-m", "geolocator_gui.cli", *step, *quiet]
+        done = subprocess.run(command, cwd=town, capture_output=True, text=True, timeout=400, check=False)
+        assert done.returncode == 0, done.stderr
+    assert len(read_marks(town / "training" / "one" / "marks.csv")) == 11
+    log = (town / "training" / "one" / "run" / "events.jsonl").read_text("utf-8")
+    assert "kept confusions are put together" in log
+    (index,) = set((town / "indexes").iterdir()) - known
+    return index

@@ -16,6 +16,7 @@ from geolocator_gui.gui.negatives.result import Candidate, MiningResult, finishe
 from geolocator_gui.gui.negatives.table_model import QueryTable
 from geolocator_gui.gui.session import Session
 from geolocator_gui.marks import Key, Mark, Verdict, read_marks
+from geolocator_gui.mined import SUMMARY
 
 SMALL_PX, LARGE_PX = 384, 1024
 
@@ -25,6 +26,7 @@ class _Opened:
     result: MiningResult
     marks: list[Mark]
     source: str
+    before: Path | None
 
 
 class Inspector(QObject):
@@ -98,7 +100,7 @@ class Inspector(QObject):
             row = catalogue.read_index(Path(str(index)), []) if index else None
             source = row.imagery[0] if row is not None and row.imagery else ""
             self.judging.flush()
-            return _Opened(result, read_marks(workspace.marks), source)
+            return _Opened(result, read_marks(workspace.marks), source, _compared_with(result))
 
         def success(opened: _Opened) -> None:
             self._opening = None
@@ -107,6 +109,8 @@ class Inspector(QObject):
             if opened.source:
                 self.session.imagery_pool.add(opened.source, opened.source)
             self._show(opened.result, opened.source, workspace.marks, opened.marks)
+            if opened.before is not None:
+                self.compare_with(opened.before)
 
         def failure(error: Exception) -> None:
             self._opening = None
@@ -260,3 +264,12 @@ class Inspector(QObject):
         if bounds is None or not self.source:
             return None
         return self.session.pictures.chip(self.source, bounds, side)
+
+
+def _compared_with(result: MiningResult) -> Path | None:
+    """The earlier mining that the run compared itself with, if it is still there."""
+    moves = result.summary.get("moves")
+    if not isinstance(moves, dict) or not moves.get("with"):
+        return None
+    before = result.folder.parent / str(moves["with"])
+    return before if (before / SUMMARY).is_file() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QItemSelection, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -154,6 +154,18 @@ class QueryList(QTableView):
         """The photo's name takes what is left."""
         super().resizeEvent(event)
         self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """A table that a filter has emptied says so."""
+        super().paintEvent(event)
+        table = self._inspector.table
+        if table.result is None or table.rowCount():
+            return
+        painter = QPainter(self.viewport())
+        painter.setPen(theme.current().colour("text_secondary"))
+        around = self.viewport().rect().adjusted(16, 16, -16, -16)
+        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        painter.drawText(around, flags, self.tr("No photo matches the search and the filters."))
 
     def _open(self, line: int) -> None:
         row = self._inspector.table.source(line)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError
 from geolocator_gui.marks import Key
-from geolocator_gui.mined import CHIPS, FLAGS, NEGATIVES, QUERIES, SOURCES, SUMMARY, Mined
+from geolocator_gui.mined import CHIPS, FLAGS, NEGATIVES, PICTURES, QUERIES, SOURCES, SUMMARY, Mined
 from geolocator_gui.records import BoundingBox, LonLat
 
 if TYPE_CHECKING:
@@ -245,14 +245,14 @@ def _result(folder: Path, summary: dict[str, Any], q: pyarrow.Table, c: pyarrow.
     for code, name in enumerate(FLAGS):
         flag[words == name] = code
     ids, files = _array(q, "query", np.object_), _array(q, "file", np.object_)
-    shown = [Path(file).name if file else key for file, key in zip(files.tolist(), ids.tolist(), strict=True)]
+    shown = [_shown(file, key) for file, key in zip(files.tolist(), ids.tolist(), strict=True)]
     names = np.empty(len(ids), np.object_)
     names[:] = shown
     return MiningResult(
         folder=folder,
         summary=summary,
         ids=ids,
-        files=files,
+        files=_beside(files, folder),
         areas=_array(q, "area", np.object_),
         lon=_array(q, "lon", np.float64),
         lat=_array(q, "lat", np.float64),
@@ -268,7 +268,7 @@ def _result(folder: Path, summary: dict[str, Any], q: pyarrow.Table, c: pyarrow.
         y=_array(q, "y", np.float32),
         chips=Chips(
             _array(c, "chip", np.object_),
-            _array(c, "file", np.object_),
+            _beside(_array(c, "file", np.object_), folder),
             _array(c, "lon", np.float64),
             _array(c, "lat", np.float64),
             _array(c, "side_m", np.float32),
@@ -277,6 +277,20 @@ def _result(folder: Path, summary: dict[str, Any], q: pyarrow.Table, c: pyarrow.
         ),
         names=names,
     )
+
+
+def _shown(file: str, key: str) -> str:
+    """Name for people: the file's, or what an id says after its data set."""
+    if file and not file.startswith(f"{PICTURES}/"):
+        return Path(file).name
+    return key.rpartition("/")[2] or key
+
+
+def _beside(files: NDArray[np.object_], folder: Path) -> NDArray[np.object_]:
+    """Files with the mining's own pictures found in its folder, which may have been moved."""
+    found = np.empty(len(files), np.object_)
+    found[:] = [str(folder / file) if file.startswith(f"{PICTURES}/") else file for file in files.tolist()]
+    return found
 
 
 def _array(table: pyarrow.Table, name: str, kind: Any) -> NDArray[Any]:

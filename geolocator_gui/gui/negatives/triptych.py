@@ -84,9 +84,10 @@ class Triptych(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
-        layout.addLayout(_side(self._words[0], (), self.photo), 3)
+        # The widest picture has room for the tools; what the other two are is not to be cut short.
+        layout.addLayout(_side(self._words[0], (self.alike, self.linked, whole), self.photo), 3)
         layout.addLayout(_side(self._words[1], (), self.own), 2)
-        layout.addLayout(_side(self._words[2], (self.alike, self.linked, whole), self.impostor), 2)
+        layout.addLayout(_side(self._words[2], (), self.impostor), 2)
         for pane in self.panes:
             pane.looked.connect(self._on_looked)
         inspector.query_changed.connect(self._on_query)

@@ -176,8 +176,11 @@ class NegativesPanel(Panel):
         column.addWidget(self.note)
         column.addLayout(grid)
         column.addWidget(self._bar)
-        column.addWidget(self.progress_words)
-        column.addWidget(self._hint)
+        line = QHBoxLayout()
+        line.setSpacing(8)
+        line.addWidget(self.progress_words, 1)
+        line.addWidget(self._hint)
+        column.addLayout(line)
         self.foot.addWidget(self._judge)
 
     def _connect(self) -> None:

@@ -6,15 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import DataError
 from geolocator_gui.events import finish
 from geolocator_gui.geo.photo import read_facts
 from geolocator_gui.mined import MineConfig, Mined
+from geolocator_gui.ml.bundle import find_bundle
+from geolocator_gui.ml.datasets import PairData, Report
 from geolocator_gui.ml.distances import ground_metres
+from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.index import Index, build_index
 from geolocator_gui.ml.mining_sources import index_chip_ids, run_mining
+from geolocator_gui.ml.mining_sweep import sweep_headings
+from geolocator_gui.ml.pair_set import embed_pairs
+from geolocator_gui.ml.pair_set_town import TownPairSet
 from geolocator_gui.paths import demo_dir
 
 
@@ -86,3 +93,55 @@ def test_a_missing_folder_is_named(index: Index, tmp_path: Path) -> None:
     config = MineConfig(index=str(index.folder), photos=str(tmp_path / "none"))
     with pytest.raises(DataError, match="no such folder"):
         finish(run_mining(config, tmp_path / "out"))
+
+
+def test_pairs_without_a_heading_are_swept(tmp_path: Path) -> None:
+    """Panoramas rolled by a quarter are told from their chips again once every direction is tried."""
+    pairs = read_pairs_with_unknown_headings(tmp_path)
+    with Encoder(find_bundle("demo-town"), device="cpu") as encoder:
+        north = finish(embed_pairs(pairs, encoder, tmp_path / "v"))
+        swept = finish(sweep_headings(pairs, north, encoder, tmp_path / "v"))
+    known = pairs.heading_known
+    assert known is not None
+    assert np.array_equal(swept.query[known], north.query[known])
+    assert not np.allclose(swept.query[~known], north.query[~known])
+    fits = (swept.query @ swept.reference.T).max(1)
+    assert (fits >= (north.query @ north.reference.T).max(1) - 1e-5).all()
+    own = np.einsum("qd,qd->q", swept.query, swept.reference)[~known]
+    assert own.mean() > np.einsum("qd,qd->q", north.query, north.reference)[~known].mean() + 0.05
+
+
+def read_pairs_with_unknown_headings(folder: Path) -> PairData:
+    town = TownPairSet.of("", count=10)
+    for part in ("ground", "satellite"):
+        (folder / part).mkdir()
+    for row in range(10):
+        photo = town.query_image(row)
+        if row >= 4:
+            photo = np.roll(photo, photo.shape[1] // 4, axis=1)
+        Image.fromarray(photo).save(folder / f"ground/{row}.png")
+        Image.fromarray(town.reference_image(row)).save(folder / f"satellite/{row}.png")
+    names, label = [str(row) for row in range(10)], np.arange(10)
+    return PairData(
+        name="turned",
+        split="train",
+        root=folder,
+        query_paths=[f"ground/{row}.png" for row in range(10)],
+        reference_paths=[f"satellite/{row}.png" for row in range(10)],
+        query_names=names,
+        reference_names=names,
+        query_label=label,
+        reference_label=label,
+        report=Report(10, 10),
+        heading_known=label < 4,
+    )
+
+
+def test_a_town_leaves_its_pictures_beside_the_mining(tmp_path: Path) -> None:
+    from geolocator_gui.gui.negatives.result import open_result
+
+    finish(run_mining(MineConfig(data="town:", limit=6, neighbours=3), tmp_path / "first"))
+    (tmp_path / "first").rename(tmp_path / "moved")
+    result = open_result(tmp_path / "moved")
+    assert all(Path(file).stat().st_size > 500 for file in [*result.files, *result.chips.files])
+    assert result.names[0].count(",") == 1
