@@ -47,13 +47,13 @@ def index(
         list[str] | None,
         typer.Option(
             metavar="SRC",
-            help="Satellite or aerial imagery: a file (MBTiles, PMTiles, GeoTIFF), a folder of tiles or a "
-            "tile address. Several are tried in this order.",
+            help="Satellite or aerial imagery: a file (MBTiles, PMTiles, GeoTIFF), a folder of tiles, a tile "
+            "address, a WMS or WMTS, provider://NAME. Several are tried in this order.",
         ),
     ] = None,
     area: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, GPX, Shapefile, GeoPackage)."),
+        typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, KMZ, GPX, Shapefile, GeoPackage)."),
     ] = None,
     bbox: Annotated[
         str | None, typer.Option(metavar="W,S,E,N", help="Area as a box in degrees, instead of --area.")

@@ -38,7 +38,8 @@ Model = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 AreaFile = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, GPX, Shapefile, GeoPackage).")
+    str | None,
+    typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, KMZ, GPX, Shapefile, GeoPackage)."),
 ]
 Box = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Area as a box in degrees.")]
 Circle = Annotated[str | None, typer.Option(metavar="LON,LAT,METRES", help="Area as centre and radius.")]

@@ -95,6 +95,11 @@ def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name
         )
     if west > east:
         east += 360.0
+        if east - west > 180.0:
+            raise AreaError(
+                f"the box runs {east - west:.0f}° around the Earth, from {west:g} east to {east - 360:g}",
+                hint="Give west, south, east, north in this order: are west and east swapped?",
+            )
     geometry, notes = normalise([box(west, south, east, north)])
     return Area(name, geometry, notes)
 

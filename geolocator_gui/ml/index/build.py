@@ -95,6 +95,7 @@ def build_index(
     if manifest.state != "building":
         yield Note(f"The index is whole: {manifest.count:,} chips.")
         return summarise(folder, manifest, cells, begin, 0.0, reused=True)
+    yield Note(f"{plan.area.km2:,.2f} km², {plan.candidates:,} chips of {plan.side_m:g} m.")
     encoder = open_encoder(plan.bundle, manifest, config)
     try:
         manifest = note_encoder(folder, manifest, encoder)

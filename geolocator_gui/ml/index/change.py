@@ -34,6 +34,7 @@ from geolocator_gui.ml.index.plan import (
     area_of,
     bundle_of,
     check_bulk,
+    check_on_imagery,
     find_sources,
     imagery_record,
     make_grids,
@@ -128,6 +129,7 @@ def _extended(
             areas = _areas(manifest)
         else:
             areas = [area_of(config, opened[own:] or opened)]
+            check_on_imagery(areas[0], opened)
     finally:
         for source in opened:
             source.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +11,16 @@ from typing import TYPE_CHECKING, Any
 from geolocator_gui.configs import IndexConfig, ModelConfig
 from geolocator_gui.errors import AreaError, ConfigError, ImageryError, IndexFolderError
 from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area_of_imagery, read_area
-from geolocator_gui.geo.chips import count_tiles
 from geolocator_gui.geo.grid import ChipGrid, build_grid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.address import parse_address
 from geolocator_gui.geo.imagery.keys import without_key
 from geolocator_gui.geo.imagery.providers import UNKNOWN
-from geolocator_gui.geo.imagery.tiled import TiledSource
 from geolocator_gui.ml.bundle import Bundle, bundle_by_fingerprint, find_bundle, missing_weights
 from geolocator_gui.ml.index.manifest import ImageryRecord, Manifest, PartRecord
 
 if TYPE_CHECKING:
     from geolocator_gui.geo.imagery.base import ImagerySource
-    from geolocator_gui.ml.encoder import Encoder
-
-_COUNTED_CHIPS = 200_000
 
 
 @dataclass(frozen=True)
@@ -65,33 +59,6 @@ class Plan:
         return tuple(part_of(grid, self.side_m, self.config, order) for grid in self.grids)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What an index will cost on this machine.
-
-    Attributes:
-        chips: Cells of the grid; blank ones are skipped later.
-        tiles: Tiles to read, 0 for rasters.
-        bytes: On disk, without imagery.
-        seconds: From a measurement of the encoder and the reader on this machine.
-        km2: Of the area.
-        side_m: Metres per chip side.
-        model: Name of the bundle.
-        device: Where it was measured.
-        notes: In words.
-    """
-
-    chips: int
-    tiles: int
-    bytes: int
-    seconds: float
-    km2: float
-    side_m: float
-    model: str
-    device: str
-    notes: tuple[str, ...] = ()
-
-
 def make_plan(config: IndexConfig, folder: Path | None, workspace_models: Path | None) -> Plan:
     """Open everything once and settle what `config` leaves open.
 
@@ -109,6 +76,7 @@ def make_plan(config: IndexConfig, folder: Path | None, workspace_models: Path |
         for source in sources:
             check_bulk(source)
         area = area_of(config, sources)
+        off_imagery = check_on_imagery(area, sources)
         overlap = bundle.config.recommended_overlap if config.overlap is None else config.overlap
         grids, notes = make_grids(area, side_m, overlap, config.levels)
         records = tuple(
@@ -124,7 +92,7 @@ def make_plan(config: IndexConfig, folder: Path | None, workspace_models: Path |
                 f"{record.name} has {record.metres_per_pixel:.2f} m per pixel, "
                 f"{record.coarser_by:.1f} times coarser than this model's chips; it is enlarged."
             )
-    return Plan(config, bundle, area, side_m, overlap, grids, records, (*area.notes, *notes))
+    return Plan(config, bundle, area, side_m, overlap, grids, records, (*area.notes, *off_imagery, *notes))
 
 
 def side_of(asked: float | None, model: ModelConfig) -> float:
@@ -149,6 +117,32 @@ def check_bulk(source: ImagerySource) -> None:
             hint="It can be shown on the map. To build an index use another source, or imagery of your own."
             + (known if why == UNKNOWN else ""),
         )
+
+
+def check_on_imagery(area: Area, sources: Sequence[ImagerySource]) -> list[str]:
+    """Say before anything starts that an area lies beside the imagery, or much of it does.
+
+    Raises:
+        ImageryError: No source reaches into the area.
+    """
+    import shapely
+
+    extents = []
+    for source in sources:
+        west, south, east, north = source.info.bounds
+        ends = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        extents += [shapely.box(left, south, right, north) for left, right in ends]
+    held = shapely.intersection(area.geometry, shapely.union_all(extents)).area / area.geometry.area
+    if held == 0.0:
+        bounds = ", ".join(f"{edge:.5f}" for edge in sources[0].info.bounds)
+        raise ImageryError(
+            f"the area '{area.name}' lies beside this imagery, which reaches over {bounds}",
+            path=sources[0].info.name,
+            hint="Numbers are west, south, east, north in degrees; longitude comes first. Check the area.",
+        )
+    if held < 0.5:
+        return [f"Only {max(held, 0.001):.1%} of the area lies on the imagery; the rest is left out."]
+    return []
 
 
 def area_of(config: IndexConfig, sources: Sequence[ImagerySource]) -> Area:
@@ -319,70 +313,3 @@ def check_fingerprint(manifest: Manifest, bundle: Bundle) -> None:
             f"'{bundle.name}' (fingerprint {bundle.fingerprint[:12]}) embeds otherwise",
             hint="Name the model of the index with --model, or build an index with this one.",
         )
-
-
-def estimate_index(config: IndexConfig, *, workspace_models: Path | None = None) -> Estimate:
-    """Chips, tiles, bytes and seconds, the last measured by cutting and embedding a small sample here."""
-    from geolocator_gui.ml.encoder import Encoder
-    from geolocator_gui.ml.index.reading import Reader, opened
-
-    plan = make_plan(config, None, workspace_models)
-    encoder = Encoder(
-        plan.bundle,
-        device=config.device,
-        backend=config.backend,
-        precision=config.precision,
-        threads=config.threads,
-    )
-    try:
-        with opened(config.imagery) as sources:
-            tiles = sum(
-                _tiles(sources[0], grid, plan.bundle.config.satellite_source_px) for grid in plan.grids
-            )
-            with Reader([source.clone() for source in sources], plan.bundle.config) as reader:
-                cut, embed = _measure(plan, reader, encoder)
-        seconds = plan.candidates * max(cut, embed)
-        device = encoder.description.get("device", "")
-    finally:
-        encoder.close()
-    size = plan.bundle.config.embedding_size
-    search = size // 8 + 8 if plan.candidates > 100_000 else 0
-    return Estimate(
-        chips=plan.candidates,
-        tiles=tiles,
-        bytes=plan.candidates * (2 * size + 90 + search) + 8192,
-        seconds=round(seconds, 2),
-        km2=round(plan.area.km2, 4),
-        side_m=plan.side_m,
-        model=plan.bundle.name,
-        device=device,
-        notes=plan.notes,
-    )
-
-
-def _tiles(source: ImagerySource, grid: ChipGrid, source_px: int) -> int:
-    """Tiles that a grid lies on: counted, or for very many chips reckoned from the area."""
-    if grid.count <= _COUNTED_CHIPS or not isinstance(source, TiledSource):
-        return count_tiles(source, grid, source_px).tiles
-    middle = grid.rows(grid.count // 2, grid.count // 2 + 1)
-    west, _, east, _ = middle.mercator()[0]
-    level = source.level_for(float(east - west) / source_px)
-    side = level.resolution * level.tile_px * grid.side_m / float(east - west)  # ground metres
-    return round(grid.area.km2 * 1e6 / side**2)
-
-
-def _measure(plan: Plan, reader: Any, encoder: Encoder) -> tuple[float, float]:
-    """Seconds per chip to cut and to embed, each the better of two samples after a warm-up."""
-    grid = plan.grids[0]
-    number = min(grid.count, max(encoder.batch_size, 8))
-    middle = max(0, (grid.count - number) // 2)
-    cuts: list[float] = []
-    embeds: list[float] = []
-    for start in (0, middle, max(0, min(middle + number, grid.count - number))):
-        begin = time.perf_counter()
-        images = reader.cut(grid.rows(start, start + number)).images
-        cuts.append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        encoder.embed(images, "satellite")
-        embeds.append(time.perf_counter() - begin)
-    return min(cuts[1:]) / number, min(embeds[1:]) / number

@@ -41,7 +41,8 @@ def test_box_across_the_antimeridian():
 
 
 @pytest.mark.parametrize(
-    "bad", [(1, 2, 1, 3), (1, 3, 2, 2), (float("nan"), 0, 1, 1), (0, 80, 1, 88), (0, -89, 1, 0)]
+    "bad",
+    [(1, 2, 1, 3), (10, 50, 9, 51), (1, 3, 2, 2), (float("nan"), 0, 1, 1), (0, 80, 1, 88), (0, -89, 1, 0)],
 )
 def test_bad_boxes_are_refused(bad):
     with pytest.raises(AreaError):

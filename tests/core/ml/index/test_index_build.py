@@ -14,6 +14,7 @@ from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.index import Index, build_index, estimate_index, read_manifest
 from geolocator_gui.ml.index.cells import Cells
+from geolocator_gui.ml.index.plan import make_plan
 from geolocator_gui.ml.transforms import prepare
 from tests.core.ml.index.conftest import ZOOM, lasting_bytes, tiny_model
 
@@ -152,3 +153,19 @@ def test_tiles_of_huge_areas_are_reckoned(config, monkeypatch):
     counted = estimate_index(config).tiles
     monkeypatch.setattr(plan, "_COUNTED_CHIPS", 1)
     assert estimate_index(config).tiles == pytest.approx(counted, abs=4)
+
+
+def test_an_area_beside_the_imagery_is_refused_before_anything_starts(config, tmp_path):
+    away = config.model_copy(update={"bbox": (10.0, 50.0, 10.01, 50.01)})
+    with pytest.raises(ImageryError, match=r"'box' lies beside this imagery, which") as caught:
+        finish(build_index(away, tmp_path / "index"))
+    assert "longitude comes first" in caught.value.hint
+    assert not (tmp_path / "index").exists()
+
+
+def test_an_area_mostly_beside_the_imagery_is_told(config):
+    with open_imagery(config.imagery[0]) as source:
+        west, south, east, north = source.info.bounds
+    wide = config.model_copy(update={"bbox": (west, south, east + 3 * (east - west), north)})
+    notes = make_plan(wide, None, None).notes
+    assert any("Only 25.0% of the area lies on the imagery" in note for note in notes)
