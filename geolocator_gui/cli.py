@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 from typing import Annotated
 
 import typer
+from click.exceptions import Abort, ClickException, NoArgsIsHelpError, UsageError
 
 from geolocator_gui import __version__
-from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.errors import GeolocatorError, printable
 
 app = typer.Typer(
     name="geolocator",
@@ -18,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -82,14 +85,27 @@ def main() -> None:
     debug = "--debug" in arguments
     arguments = (["--debug"] if debug else []) + [word for word in arguments if word != "--debug"]
     mount()
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal's encoding cannot say is escaped rather than the end of the answer.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=arguments, standalone_mode=True)
+        code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ClickException as error:
+        where = error.ctx.command_path if isinstance(error, UsageError) and error.ctx else "geolocator"
+        print(f"{where}: {printable(error.format_message())}\nSee `{where} --help`.", file=sys.stderr)
+        sys.exit(error.exit_code)
     except GeolocatorError as error:
         if debug:
             raise
         print(f"geolocator: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Abort):
         print("geolocator: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:

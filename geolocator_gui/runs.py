@@ -32,6 +32,9 @@ C = TypeVar("C", bound=Config)
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+# How much a run that the window started stands back behind it.
+BACKGROUND_NICE = 5
+
 RunState = Literal["waiting", "running", "finished", "stopped", "failed", "interrupted"]
 
 
@@ -262,19 +265,35 @@ def start(verb: str, thing: Path) -> subprocess.Popen[bytes]:
     run.path.mkdir(parents=True, exist_ok=True)
     command = [*program(), verb, "--resume", str(thing), "--quiet"]
     options: dict[str, Any] = (
-        {"creationflags": 0x00000200 | 0x08000000}  # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW
+        # CREATE_NEW_PROCESS_GROUP | CREATE_NO_WINDOW | BELOW_NORMAL_PRIORITY_CLASS
+        {"creationflags": 0x00000200 | 0x08000000 | 0x00004000}
         if sys.platform == "win32"
         else {"start_new_session": True}
     )
     with run.log_path.open("ab") as output:
         output.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(command[-4:])}\n".encode())
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             **options,
         )
+    _step_back(process.pid)
+    return process
+
+
+def _step_back(pid: int) -> None:
+    """Let the window and a dropped photo go before this run when both want the processor.
+
+    Linux may weigh whole sessions against each other first; a run has a session of its own.
+    """
+    if sys.platform == "win32":
+        return  # its priority class is given when it is made
+    with contextlib.suppress(OSError):  # a run that goes at full priority is still a run
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + BACKGROUND_NICE)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(BACKGROUND_NICE), "ascii")
 
 
 def program() -> Sequence[str]:

@@ -28,10 +28,17 @@ ArchitectureOption = Annotated[
 
 @app.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(help="Weights (.pth, .pt, .safetensors) or a model folder.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="Weights (.pth, .pt, .safetensors) or a model folder."),
+    ],
     preset: Annotated[
         str | None,
-        typer.Option("--as", metavar="PRESET", help="What it is, where path and file name do not tell it."),
+        typer.Option(
+            "--as",
+            metavar="PRESET",
+            help="What it is, where path and file name do not tell it, such as sample4geo-cvusa.",
+        ),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the new model; the preset's if not given.")
@@ -48,7 +55,7 @@ def add(
     """Add downloaded weights to your models and prove them with a forward pass.
 
     The released Sample4Geo checkpoints are told apart by their path and file name. Where that says nothing,
-    choose a preset with --as; the error message lists them with what each implies.
+    choose a preset with --as; without it you are told which there are and what each implies.
     """
     from geolocator_gui.ml.model_store import add_model, describe, models_folder
 
@@ -69,7 +76,11 @@ def add(
         return
     print(f"Added {bundle.name}: {bundle.folder}")
     if not bundle.config.source:
-        print(f"These are the weights of a {bundle.config.architecture}, not the released ones.")
+        height, width = bundle.config.ground_size
+        print(
+            f"These are weights of {bundle.config.architecture}, not the released ones: "
+            f"satellite {bundle.config.satellite_size}x{bundle.config.satellite_size}, ground {height}x{width}."
+        )
     print(f"A forward pass of both views works. Use it with --model {bundle.name}.")
     if bundle.config.side_m is None:
         print("How much ground a chip covers is not known: give --side-m METRES when you build an index.")
@@ -87,9 +98,9 @@ def list_models(workspace: WorkspaceOption = None, as_json: JsonOption = False) 
     width = max((len(bundle.name) for bundle in found), default=4)
     for bundle in found:
         config = bundle.config
-        side = f"{config.side_m:g} m" if config.side_m else "not set"
+        side = f"chips of {config.side_m:g} m" if config.side_m else "chips: you say"
         state = "ready" if bundle.has_weights else "needs its weights (geolocator model add)"
-        print(f"{bundle.name:<{width}}  chips of {side:<8}  {config.ground_view:<14}  {state}")
+        print(f"{bundle.name:<{width}}  {side:<14}  {config.ground_view.replace('_', ' '):<14}  {state}")
 
 
 @app.command("show")
@@ -113,7 +124,12 @@ def show(
         print_json(facts)
         return
     for key, value in facts.items():
-        print(f"{key:<20} {_words(value, ' x ' if key.endswith('size') else ', ')}")
+        if isinstance(value, dict):
+            print(f"{key:<20} {'not known' if not value else ''}".rstrip())
+            for name, number in value.items():
+                print(f"  {number:>8g}  {name}")
+        else:
+            print(f"{key:<20} {_words(value, ' x ' if key.endswith('size') else ', ')}")
 
 
 @app.command("export")
@@ -185,7 +201,8 @@ def embed(
     if as_json:
         print_json({"file": str(out), "images": len(vectors), "size": vectors.shape[1], **facts})
     else:
-        print(f"Wrote {len(vectors)} vectors of {vectors.shape[1]} numbers to {out}")
+        many = "1 vector" if len(vectors) == 1 else f"{len(vectors)} vectors"
+        print(f"Wrote {many} of {vectors.shape[1]} numbers to {out}")
 
 
 def devices(
@@ -214,6 +231,7 @@ def devices(
     )
     for note in found["notes"]:
         print(note)
+    print("Another choice: --device, --backend and --precision here, of `geolocator index` and of `embed`.")
 
 
 def _bundle(model: str, preset: str | None, architecture: str | None, workspace: Path | None) -> Bundle:
@@ -259,8 +277,6 @@ def _row(bundle: Bundle) -> dict[str, Any]:
 def _words(value: Any, between: str) -> str:
     if value is None:
         return "not known"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {number:g}" for key, number in value.items()) or "none"
     if isinstance(value, list):
         return between.join(str(part) for part in value)
     return str(value) if value != "" else "not known"

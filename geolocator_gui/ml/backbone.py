@@ -80,8 +80,8 @@ def create_backbone(architecture: str, *, image_size: int | None = None) -> nn.M
 
 
 def embedding_size(module: nn.Module) -> int:
-    """Length of the backbone's output."""
-    return int(getattr(module, "num_features"))  # noqa: B009 - nn.Module types every attribute as Tensor | Module
+    """Length of the backbone's output; some networks widen their features once more before the classifier."""
+    return int(getattr(module, "head_hidden_size", None) or getattr(module, "num_features"))  # noqa: B009
 
 
 def data_defaults(architecture: str) -> DataDefaults:

@@ -183,11 +183,20 @@ def find_bundle(name_or_path: str | Path, workspace_models: Path | None = None) 
                 named = named or bundle
     if named is not None:
         return named
-    names = ", ".join(bundle.name for bundle in list_bundles(workspace_models)) or "none"
+    if path.is_dir():
+        return open_bundle(path)  # says what is missing in it
+    if path.suffix.lower() in (".pth", ".pt", ".safetensors") or len(path.parts) > 1:
+        raise BundleError(
+            "there is no such file or folder", path=path, hint=f"Models by name: {_names(workspace_models)}."
+        )
     raise BundleError(
         f"there is no model named '{text}'",
-        hint=f"Models here: {names}. A folder or a weights file works too.",
+        hint=f"Models here: {_names(workspace_models)}. A folder or a weights file works too.",
     )
+
+
+def _names(workspace_models: Path | None) -> str:
+    return ", ".join(bundle.name for bundle in list_bundles(workspace_models)) or "none"
 
 
 def bundle_by_fingerprint(fingerprint: str, workspace_models: Path | None = None) -> Bundle | None:
@@ -228,13 +237,25 @@ def write_bundle(folder: Path, config: ModelConfig, state: Mapping[str, Tensor],
     return Bundle(folder, config)
 
 
+def usual_mode(folder: Path) -> int:
+    """Permissions that a new file in this folder gets by the user's umask."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    return mode
+
+
 def put_in_place(scratch: Path, folder: Path) -> None:
-    """Move a finished scratch folder to its place, replacing what is there in two renames."""
-    scratch.chmod(0o755)  # mkdtemp makes it private
+    """Move a finished scratch folder to its place, replacing what is there in two renames.
+
+    mkdtemp and safetensors make things that only their owner can read; here they get the user's own mode.
+    """
+    mode = usual_mode(scratch)
+    scratch.chmod(mode | (mode & 0o444) >> 2)
     for file in scratch.iterdir():
-        if (
-            not file.is_symlink() and file.stat().st_nlink == 1
-        ):  # a linked file is not ours to open for writing
+        if not file.is_symlink() and file.stat().st_nlink == 1:  # a linked file is not ours to change
+            file.chmod(mode)
             with file.open("rb+") as handle:
                 os.fsync(handle.fileno())
     if folder.exists():

@@ -23,6 +23,8 @@ def survey(
     plan = choose(device, backend, precision, threads)
     found = [_cpu(), *_gpus()]
     notes = []
+    if has_openvino():
+        notes.append("int8 is never chosen by itself: it is faster but costs some recall.")
     if not gpu_possible():
         notes.append("No GPU: PyTorch is built for the CPU, or there is no driver.")
     return {

@@ -73,6 +73,32 @@ def build_backbone(architecture: str, state: dict[str, Tensor], path: Path | str
     return module.requires_grad_(False).float().eval()
 
 
+def size_it_takes(module: nn.Module, wanted: tuple[int, int], own: int) -> tuple[int, int]:
+    """Height and width that a network takes, the wanted ones or near them.
+
+    Transformers take multiples of their patch; some networks take nothing but the square they were made for.
+
+    Args:
+        module: The backbone; its weights are let go (only shapes are followed, on the device "meta").
+        wanted: Height and width in pixels.
+        own: Side of the square it was made for.
+    """
+    module.to("meta")
+    near = [(_multiple(wanted[0], step), _multiple(wanted[1], step)) for step in (14, 16, 32)]
+    for size in (wanted, *near, (own, own)):
+        try:
+            with torch.inference_mode():
+                module(torch.zeros(1, 3, *size, device="meta"))
+        except (AssertionError, RuntimeError, ValueError):
+            continue  # not this one
+        return size
+    return wanted
+
+
+def _multiple(pixels: int, step: int) -> int:
+    return max(1, round(pixels / step)) * step
+
+
 def grid_side(state: dict[str, Tensor]) -> int | None:
     """Side in pixels of the square image that a state's position embeddings are for, None without any."""
     positions, patches = state.get("pos_embed"), state.get("patch_embed.proj.weight")

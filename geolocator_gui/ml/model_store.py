@@ -14,7 +14,15 @@ import numpy as np
 
 from geolocator_gui import paths
 from geolocator_gui.errors import BundleError, FaultError, WeightsError
-from geolocator_gui.ml.bundle import CARD_FILE, CONFIG_FILE, Bundle, list_bundles, open_bundle, put_in_place
+from geolocator_gui.ml.bundle import (
+    CARD_FILE,
+    CONFIG_FILE,
+    Bundle,
+    list_bundles,
+    open_bundle,
+    put_in_place,
+    usual_mode,
+)
 from geolocator_gui.ml.presets import bundle_of_file, preset_of
 
 if TYPE_CHECKING:
@@ -116,6 +124,13 @@ def check_vectors(bundle: Bundle) -> None:
                 path=bundle.weights_path,
                 hint="Choose an architecture or a preset whose sizes fit together.",
             ) from error
+    lengths = {len(vector) for vector in vectors}
+    if lengths != {bundle.config.embedding_size}:
+        raise WeightsError(
+            f"the network gives vectors of {max(lengths)} numbers; {CONFIG_FILE} says "
+            f"{bundle.config.embedding_size}",
+            path=bundle.weights_path,
+        )
     if not all(abs(float(vector.norm()) - 1) < 1e-3 for vector in vectors):  # also False for NaN
         raise WeightsError("a forward pass gives no usable vector", path=bundle.weights_path, hint=_UNTRAINED)
     if float(vectors[0] @ vectors[1]) > 0.999999:
@@ -182,8 +197,10 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as scratch:
-            write(Path(scratch) / path.name)
-            (Path(scratch) / path.name).replace(path)
+            file = Path(scratch) / path.name
+            write(file)
+            file.chmod(usual_mode(Path(scratch)))  # safetensors makes it private
+            file.replace(path)
     except OSError as error:
         raise FaultError(f"the file cannot be written ({error.strerror or error})", path=path) from error
 

@@ -79,11 +79,11 @@ def implications(config: ModelConfig) -> str:
 
 def choose_a_preset(path: Path) -> BundleError:
     """The error for a file whose path says nothing: the presets with what each implies."""
-    known = "; ".join(f"{r.preset} ({implications(preset_config(r.preset))})" for r in RELEASES)
+    known = "".join(f"\n  {r.preset} ({implications(preset_config(r.preset))})" for r in RELEASES)
     return BundleError(
         "nothing in this file or its path says what the model was trained for",
         path=path,
-        hint=f"Choose with `geolocator model add FILE --as NAME`: {known}.",
+        hint=f"Choose with `geolocator model add FILE --as NAME`:{known}",
     )
 
 
@@ -177,11 +177,16 @@ def _of_another_network(config: ModelConfig, architecture: str) -> ModelConfig:
 
 def _fitted(config: ModelConfig, checkpoint: Checkpoint, architecture: str, path: Path) -> ModelConfig:
     """The configuration with this file's facts; the weights are tried on the architecture."""
-    from geolocator_gui.ml.backbone import embedding_size
-    from geolocator_gui.ml.model_loading import build_backbone
+    from geolocator_gui.ml.backbone import data_defaults, embedding_size
+    from geolocator_gui.ml.model_loading import build_backbone, size_it_takes
 
     module = build_backbone(architecture, checkpoint.state, path)
     scale = checkpoint.logit_scale
+    if not config.source:  # a released network takes the published sizes
+        own, side = data_defaults(architecture).size, config.satellite_size
+        satellite_size, _ = size_it_takes(module, (side, side), own)
+        ground_size = size_it_takes(module, config.ground_size, own)
+        config = config.model_copy(update={"satellite_size": satellite_size, "ground_size": ground_size})
     return config.model_copy(
         update={
             "architecture": architecture,

@@ -12,6 +12,7 @@ import json
 import mmap
 import re
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Literal
@@ -100,6 +101,11 @@ def _check_zip(path: Path, size: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
+            if len({name.casefold() for name in entries}) < len(archive.infolist()):
+                # PyTorch looks names up whatever their case: it might open another one than is checked here.
+                raise WeightsError(
+                    "two entries in it have the same name; PyTorch writes none twice", path=path
+                )
             stored = sum(max(entry.file_size, entry.compress_size) for entry in entries.values())
             if stored > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
                 raise WeightsError(
@@ -115,6 +121,8 @@ def _check_zip(path: Path, size: int) -> None:
                     hint=_UNPACK,
                 )
             prefix = pickles[0].removesuffix("data.pkl")
+            if not all(name.startswith(prefix) for name in entries):
+                raise WeightsError("it holds more than what PyTorch writes into a ZIP archive", path=path)
             if any(name.startswith(f"{prefix}code/") for name in entries):
                 raise WeightsError(
                     "this is a TorchScript program, not a state dict", path=path, hint="Save its state dict."
@@ -136,6 +144,8 @@ def _check_zip(path: Path, size: int) -> None:
 
 
 def _check_legacy(path: Path, size: int) -> None:
+    if tarfile.is_tarfile(path):  # PyTorch would unpack it to the disk
+        raise WeightsError("this is a tar archive", path=path, hint=_UNPACK)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         magic = scan_pickle(data, path)
         if magic.value != _LEGACY_MAGIC:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from geolocator_gui import runs
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import ConfigError, ImageryError, InputError, StoppedError
 from geolocator_gui.events import (
@@ -180,3 +181,14 @@ def test_pace_always_tells_the_end():
 
 def test_finish_returns_the_result():
     assert finish(count_to(4)) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "getpriority"), reason="Windows has priority classes instead")
+def test_a_run_that_the_window_starts_stands_back_behind_it(run):
+    process = runs.start("index", run.path.parent)
+    try:
+        nice = os.getpriority(os.PRIO_PROCESS, process.pid)
+        assert nice == min(19, os.getpriority(os.PRIO_PROCESS, 0) + runs.BACKGROUND_NICE)
+    finally:
+        process.kill()
+        process.wait()

@@ -148,6 +148,10 @@ class TorchBackend(Backend):
             import torch
 
             torch.cuda.empty_cache()
+        elif self._device == "mps":
+            import torch
+
+            torch.mps.empty_cache()
 
 
 def worth_compiling(device: str, images: int | None) -> bool:

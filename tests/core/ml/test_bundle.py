@@ -1,5 +1,7 @@
 """Bundles: written whole, found by name, told apart by fingerprint."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from geolocator_gui.errors import BundleError
 from geolocator_gui.ml import bundle as bundles
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.encoder import Encoder
+from geolocator_gui.ml.model_store import export_model
 
 
 def tiny_config(name="tiny", **changes):
@@ -100,6 +103,29 @@ def test_a_bundle_without_weights_says_how_to_add_them(tmp_path):
         Encoder(bundle)
     with pytest.raises(BundleError, match="no weights"):
         _ = bundle.fingerprint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_are_as_readable_as_the_user_wants(tmp_path, state, mask):
+    before = os.umask(mask)
+    try:
+        bundle = bundles.write_bundle(tmp_path / "tiny", tiny_config(), state, "# Tiny\n")
+        export_model(bundle, tmp_path / "out.safetensors", "safetensors")
+    finally:
+        os.umask(before)
+    for file in (*bundle.folder.iterdir(), tmp_path / "out.safetensors"):
+        assert file.stat().st_mode & 0o777 == 0o666 & ~mask, file.name
+    assert bundle.folder.stat().st_mode & 0o777 == 0o777 & ~mask
+    assert len(list(bundle.folder.iterdir())) == 3
+
+
+def test_a_path_that_is_not_there_is_not_taken_for_a_name(tmp_path):
+    for name in (tmp_path / "none.pth", "downloaded.safetensors", tmp_path / "none"):
+        with pytest.raises(BundleError, match="no such file or folder"):
+            bundles.find_bundle(name)
+    with pytest.raises(BundleError, match=r"no model\.json in this folder"):
+        bundles.find_bundle(tmp_path)
 
 
 def test_an_older_bundle_is_replaced_and_nothing_is_left_over(tmp_path, state):

@@ -7,6 +7,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -116,6 +117,13 @@ def memo_bomb():
     return zip_of(b"\x80\x02]r\xff\xff\xff\x7f\x8e\xff\xff\xff\xff\xff\x00\x00\x00.")
 
 
+def tar_of_a_pickle():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT, encoding="latin-1") as archive:
+        archive.addfile(tarfile.TarInfo("\x80\x02]."))
+    return buffer.getvalue()
+
+
 def bad_safetensors(header, body=b""):
     return struct.pack("<Q", len(header)) + header + body
 
@@ -157,6 +165,15 @@ BAD = {
         r"would call 'pathlib\.(_local\.)?PosixPath'",
     ),
     "plain pickle": (lambda: pickle.dumps({"a": 1}, protocol=2), "Python pickle, but not one that PyTorch"),
+    "two of a name": (
+        lambda: zip_of(pickle.dumps({}, 2), [("a", b""), ("A", b"")]),
+        "two entries in it have the same name",
+    ),
+    "two archives": (
+        lambda: saved({"a": torch.ones(3)}).replace(b"archive/version", b"Brchive/version"),
+        "more than what PyTorch writes",
+    ),
+    "tar that begins like a pickle": (tar_of_a_pickle, "tar archive"),
     "deflated": (
         lambda: rewritten({"a": torch.zeros(100000)}, lambda _, data: data, zipfile.ZIP_DEFLATED),
         "more memory than its own size",

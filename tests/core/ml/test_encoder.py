@@ -12,7 +12,7 @@ from geolocator_gui.errors import ConfigError, InputError
 from geolocator_gui.ml import bundle as bundles
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.backends.choice import choose, has_openvino
-from geolocator_gui.ml.backends.torch_backend import TorchBackend
+from geolocator_gui.ml.backends.torch_backend import TorchBackend, worth_compiling
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.model_loading import load_backbone
 from geolocator_gui.ml.threads import usable_cores
@@ -182,6 +182,13 @@ def test_impossible_wishes_are_told(wanted, message):
 def test_a_missing_gpu_is_told():
     with pytest.raises(ConfigError, match="finds no NVIDIA"):
         choose("cuda")
+
+
+def test_compiling_is_for_jobs_that_win_it_back():
+    assert worth_compiling("cuda", 100_000)
+    assert not worth_compiling("cuda", 1_000)
+    assert not worth_compiling("cuda", None)
+    assert not worth_compiling("cpu", 10_000_000)
 
 
 def test_threads_are_never_more_than_the_cores():

@@ -178,6 +178,28 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_written(tmp_path
     assert not own.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "sizes"),
+    [
+        ("vit_tiny_patch16_224", 192, (384, (384, 768))),
+        ("vit_small_patch14_dinov2", 384, (378, (378, 770))),  # multiples of 14
+        ("mobilenetv3_small_050", 1024, (384, (384, 768))),  # wider before the classifier than its features
+        ("convit_tiny", 192, (224, (224, 224))),  # nothing but its own square
+    ],
+)
+def test_any_other_backbone_works_when_it_is_named(tmp_path, run, name, numbers, sizes):
+    torch.manual_seed(0)
+    file = tmp_path / "weights.pth"
+    state = create_backbone(name).state_dict()
+    # As after training: a fresh DINOv2 passes on next to nothing of its blocks.
+    torch.save({key: value + 1.0 if key.endswith(".gamma") else value for key, value in state.items()}, file)
+    words = ("--as", "sample4geo-vigor-cross", "--architecture", name, "--name", "other", "--json")
+    added = json.loads(run("model", "add", file, *words))
+    assert added["embedding_size"] == numbers
+    assert (added["satellite_size"], tuple(added["ground_size"])) == sizes
+    assert added["scores"] == {}
+
+
 def test_export_loads_where_the_weights_came_from(tmp_path, weights, preset, state):
     bundle = add_model(weights, "small", tmp_path / "own", workspace_models=preset)
     export_model(bundle, tmp_path / "out" / "up.pth", "pth")
