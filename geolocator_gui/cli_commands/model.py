@@ -76,10 +76,10 @@ def add(
         return
     print(f"Added {bundle.name}: {bundle.folder}")
     if not bundle.config.source:
-        height, width = bundle.config.ground_size
+        side, (height, width) = bundle.config.satellite_size, bundle.config.ground_size
         print(
             f"These are weights of {bundle.config.architecture}, not the released ones: "
-            f"satellite {bundle.config.satellite_size}x{bundle.config.satellite_size}, ground {height}x{width}."
+            f"satellite {side}x{side}, ground {height}x{width}."
         )
     print(f"A forward pass of both views works. Use it with --model {bundle.name}.")
     if bundle.config.side_m is None:
