@@ -117,6 +117,8 @@ class Worker:
         return dataclasses.asdict(answer)
 
     def _similarity(self, request: dict[str, Any]) -> dict[str, Any]:
+        if "index" not in request:
+            return self._explainer.answer_files(request)
         localiser = self._localiser
         if localiser is None or localiser.index.folder != Path(request["index"]):
             # What is open stays open: the window goes on locating photos in it.

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from geolocator_gui.errors import DataError, PhotoError
-from geolocator_gui.events import Note, Pace, Steps
-from geolocator_gui.marks import chip_id, pair_id, photo_id, read_marks
+from geolocator_gui.errors import DataError
+from geolocator_gui.events import Note, Steps
+from geolocator_gui.marks import chip_id, pair_id, read_marks
 from geolocator_gui.mined import MineConfig, Mined
 from geolocator_gui.mined_moves import add_moves
+from geolocator_gui.ml.datasets import PairData
 from geolocator_gui.ml.mining import MiningSummary, mine
 from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining_photos import embed_photos
 from geolocator_gui.ml.mining_pictures import PicturedTown
 from geolocator_gui.ml.mining_sweep import sweep_headings
 from geolocator_gui.ml.pair_set import Embedded, PairSet, embed_pairs, open_pair_set
@@ -65,7 +67,8 @@ def run_mining(
             str(config.index), model=config.model or None, models=workspace_models, device=config.device
         )
         with localiser:
-            data = yield from photos_to_mine(localiser, photos_below(Path(str(config.photos)), config.limit))
+            photos = photos_below(Path(str(config.photos)), config.limit)
+            data = yield from photos_to_mine(localiser, photos, folder / "vectors")
             about = {
                 "index": config.index,
                 "photos": config.photos,
@@ -116,51 +119,41 @@ def pairs_to_mine(pairs: PairSet, vectors: Embedded, *, side_m: float | None) ->
         also_right=right if sizes.max(initial=0) > 1 else None,
         query_files=np.array([pairs.query_file(row) for row in range(len(label))]),
         chip_files=np.array([pairs.reference_file(int(row)) for row in valid]),
+        query_area=_cities(pairs),
     )
 
 
-def photos_to_mine(localiser: Localiser, photos: list[Path]) -> Steps[MiningData]:
+def _cities(pairs: PairSet) -> NDArray[np.str_] | None:
+    """The city of each photo where the data are laid out by city, as VIGOR's are."""
+    if not isinstance(pairs, PairData) or not pairs.name.startswith("vigor"):
+        return None
+    return np.array([name.partition("/")[0] for name in pairs.query_names])
+
+
+def photos_to_mine(localiser: Localiser, photos: list[Path], folder: Path) -> Steps[MiningData]:
     """Geotagged photos in an index: the chip whose centre is nearest to a photo is its positive.
 
     A photo without a position, or outside the index, has no positive; one that cannot be read is left out.
-    Where the heading is unknown, the step of the sweep that fits any chip best is taken.
+    Where the heading is unknown, the step of the sweep that fits any chip best is taken. The folder keeps
+    the vectors.
     """
-    from geolocator_gui.configs import LocaliseConfig
-
-    vectors, files, positions, skipped = [], [], [], 0
-    pace = Pace("Embedding photos", len(photos), "photos")
-    for number, path in enumerate(photos, 1):
-        try:
-            query = localiser.embed(path, LocaliseConfig())
-        except PhotoError:
-            skipped += 1
-        else:
-            best = 0
-            if len(query.vectors) > 1:
-                best = int(localiser.index.search(query.vectors, 1)[0][:, 0].argmax())
-            vectors.append(query.vectors[best])
-            files.append(path)
-            position = query.facts.position
-            positions.append((np.nan, np.nan) if position is None else tuple(position))
-        yield from pace.at(number)
-    if skipped:
-        yield Note(f"{skipped:,} files are not photos or cannot be read; they were left out.", "warning")
-    if not vectors:
+    chip_ids = index_chip_ids(localiser.index)
+    seen, vectors = yield from embed_photos(localiser, photos, chip_ids, folder)
+    if not seen:
         raise DataError("there is no photo that can be mined", hint="Name a folder of photos.")
-    lonlat = np.array(positions, np.float64)
+    lonlat = np.array([(one.lon, one.lat) for one in seen], np.float64)  # None becomes NaN
     chips = localiser.index.chips
-    centres = np.stack([chips.lon, chips.lat], axis=1)
     return MiningData(
-        query_vectors=np.stack(vectors),
+        query_vectors=vectors,
         # On disk, and read by slices like an array.
         chip_vectors=cast("NDArray[np.floating]", localiser.index.vectors),
-        query_ids=_distinct([photo_id(path) for path in files]),
-        chip_ids=index_chip_ids(localiser.index),
+        query_ids=_distinct([one.id for one in seen]),
+        chip_ids=chip_ids,
         positive=holding_chip(lonlat, localiser.index),
         query_lonlat=lonlat,
-        chip_lonlat=centres,
+        chip_lonlat=np.stack([chips.lon, chips.lat], axis=1),
         side_m=chips.side_m,
-        query_files=np.array([str(path) for path in files]),
+        query_files=np.array([one.path for one in seen]),
     )
 
 

@@ -187,11 +187,12 @@ class Bench(QWidget):
         if not on or result is None or inspector.row is None or candidate is None:
             self.triptych.refresh()
             return
-        index, file = result.about.get("index"), str(result.files[inspector.row])
-        if not index or not file:
+        about, file = result.about, str(result.files[inspector.row])
+        index, chip_file = about.get("index"), str(result.chips.files[candidate.chip])
+        if not file or not (index or chip_file):
             self.triptych.alike.setChecked(False)
             inspector.session.notifications.tell(
-                self.tr("A similarity map needs a photo file and an index; this mining is of a data set.")
+                self.tr("A similarity map needs the images; this mining has none of them on disk.")
             )
             return
         if self._scratch is None:
@@ -199,13 +200,15 @@ class Bench(QWidget):
         self._maps += 1
         asked = (inspector.row, candidate.place)
         workspace = inspector.session.workspace
-        fields = {
+        fields: dict[str, object] = {
             "photo": file,
-            "index": str(index),
-            "chip": candidate.chip,
             "models": None if workspace is None else str(workspace.models),
             "out": str(self._scratch / f"{self._maps}"),
         }
+        if index:
+            fields |= {"index": str(index), "chip": candidate.chip}
+        else:
+            fields |= {"chip_file": chip_file, **{key: about.get(key) for key in ("data", "split", "model")}}
 
         def success(answer: Mapping[str, Any]) -> None:
             if (inspector.row, inspector.place) == asked and self.triptych.alike.isChecked():

@@ -1,6 +1,7 @@
 """Photos in an index are mined: their chips hold them, and ids outlive the index."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from geolocator_gui.cli_commands.serve_similarity import Explainer
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import DataError
-from geolocator_gui.events import finish
+from geolocator_gui.events import Note, Progress, finish
 from geolocator_gui.geo.photo import read_facts
 from geolocator_gui.mined import MineConfig, Mined
 from geolocator_gui.ml.bundle import find_bundle
@@ -18,9 +20,9 @@ from geolocator_gui.ml.datasets import PairData, Report
 from geolocator_gui.ml.distances import ground_metres
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.index import Index, build_index
-from geolocator_gui.ml.mining_sources import index_chip_ids, run_mining
+from geolocator_gui.ml.mining_sources import index_chip_ids, pairs_to_mine, run_mining
 from geolocator_gui.ml.mining_sweep import sweep_headings
-from geolocator_gui.ml.pair_set import embed_pairs
+from geolocator_gui.ml.pair_set import Embedded, embed_pairs
 from geolocator_gui.ml.pair_set_town import TownPairSet
 from geolocator_gui.paths import demo_dir
 
@@ -77,6 +79,30 @@ def test_the_nearest_chip_that_holds_a_photo_is_its_positive(
     outside = queries[queries["positive_row"] < 0]
     assert (outside["rank"] == 0).all()
     assert not outside["suspect_pair"].any()
+
+
+def test_a_mining_stopped_among_its_photos_goes_on_and_ends_the_same(
+    index: Index, photos: Path, tmp_path: Path
+) -> None:
+    config = MineConfig(index=str(index.folder), photos=str(photos), neighbours=5)
+    finish(run_mining(config, tmp_path / "whole"))
+    steps = run_mining(config, tmp_path / "cut")
+    for event in steps:
+        if isinstance(event, Progress) and event.what == "Embedding photos" and event.done >= 3:
+            break
+    steps.close()
+    vectors = tmp_path / "cut" / "vectors"
+    journal = vectors / "photos.jsonl"
+    before = len(journal.read_text().splitlines())
+    assert before >= 3
+    with journal.open("a") as file:
+        file.write('{"path": "half a li')
+    with (vectors / "photos.f32").open("ab") as file:
+        file.write(b"half a vector")
+    again = list(run_mining(config, tmp_path / "cut"))
+    assert any(isinstance(event, Note) and "embedded before" in event.text for event in again)
+    for name in ("queries.parquet", "negatives.parquet"):
+        assert pd.read_parquet(tmp_path / "cut" / name).equals(pd.read_parquet(tmp_path / "whole" / name))
 
 
 def test_chip_ids_outlive_an_index(index: Index, photos: Path, tmp_path: Path) -> None:
@@ -145,3 +171,22 @@ def test_a_town_leaves_its_pictures_beside_the_mining(tmp_path: Path) -> None:
     result = open_result(tmp_path / "moved")
     assert all(Path(file).stat().st_size > 500 for file in [*result.files, *result.chips.files])
     assert result.names[0].count(",") == 1
+    # What makes a photo and a chip alike can be asked of the files, too.
+    first = result.candidates(0)[0]
+    request = {"photo": result.files[0], "chip_file": result.chips.files[first.chip], **result.about}
+    answer = Explainer().answer_files({**request, "out": str(tmp_path / "alike")})
+    assert answer["similarity"] == pytest.approx(first.cosine, abs=0.1)
+    assert Path(answer["photo"]).exists()
+    assert Path(answer["chip"]).exists()
+
+
+def test_photos_of_data_laid_out_by_city_say_their_city(tmp_path: Path) -> None:
+    pairs = replace(
+        read_pairs_with_unknown_headings(tmp_path),
+        name="vigor-same",
+        query_names=[f"{'Seattle' if row < 3 else 'Chicago'}/{row}.jpg" for row in range(10)],
+    )
+    vectors = Embedded(np.eye(10, dtype=np.float32), np.eye(10, dtype=np.float32))
+    areas = pairs_to_mine(pairs, vectors, side_m=70.0).query_area
+    assert areas is not None
+    assert areas.tolist() == ["Seattle"] * 3 + ["Chicago"] * 7
