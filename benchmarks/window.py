@@ -252,7 +252,8 @@ def stall(driver: Driver, photos: int, seconds: float) -> None:
     spans = sorted(gap.seconds * 1000 for gap in stalls.gaps)
     print(
         f"stall: worst {spans[-1]:.0f} ms, 99.9th percentile {spans[int(len(spans) * 0.999)]:.0f} ms in "
-        f"{took:.0f} s with an index building, {located} of {photos} photos located, the map panning (target 50)"
+        f"{took:.0f} s with an index building, {located} of {photos} photos located, the map panning "
+        "(target 50)"
     )
     print(
         f"stall: most processor time of the GUI thread in one turn {stalls.busiest()[0].busy * 1000:.0f} ms"

@@ -135,6 +135,12 @@ class RunTail:
         self._offset = 0
         self.row = RunRow(run.thing, "", "waiting")
 
+    def _news(self, row: RunRow) -> RunRow:
+        events, self._offset = self.run.events(self._offset)
+        for when, event in events:
+            row = _after(row, when, event)
+        return row
+
     def read(self) -> RunRow:
         """The row as it is now."""
         if not self.row.verb:
@@ -143,12 +149,11 @@ class RunTail:
             except ConfigError as error:
                 self.row = replace(self.row, state="failed", message=error.what, hint=error.hint)
                 return self.row
-        row = self.row
-        events, self._offset = self.run.events(self._offset)
-        for when, event in events:
-            row = _after(row, when, event)
+        row = self._news(self.row)
         if row.state == "running" and not self.run.is_locked():
-            row = replace(row, state="interrupted", hint="What was done is kept: continue it.")
+            row = self._news(row)  # it may have written its last word and ended between the two looks
+            if row.state == "running":
+                row = replace(row, state="interrupted", hint="What was done is kept: continue it.")
         elif row.state == "interrupted" and self.run.is_locked():
             row = replace(row, state="running")
         queued = _time_in(self.run.path / QUEUED)

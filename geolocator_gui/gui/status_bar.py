@@ -55,6 +55,7 @@ class StatusBar(QWidget):
         layout.addWidget(self._photos, 2)
         layout.addWidget(self._photos_stop)
         layout.addWidget(self._pointer, 2)
+        layout.addSpacing(10)
         layout.addWidget(self._ended)
         self._pointer.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         session.locator.opened.connect(self._on_opened)

@@ -210,3 +210,23 @@ def test_rates_are_remembered(tmp_path) -> None:
     estimate.remember_rate("demo-town", 41.5, file)
     estimate.remember_rate("other", 2, file)
     assert estimate.known_rate("demo-town", file) == 41.5
+
+
+def test_a_run_that_ends_between_two_looks_is_finished_not_interrupted(tmp_path, monkeypatch) -> None:
+    from geolocator_gui.configs import IndexConfig
+    from geolocator_gui.events import EventWriter, Outcome
+    from geolocator_gui.gui.run_rows import RunTail
+    from geolocator_gui.runs import RunFolder
+
+    run = RunFolder(tmp_path / "centre")
+    run.write_config("index", IndexConfig(imagery=("a.mbtiles",), model="m"))
+    words = EventWriter(run.events_path)
+    words.write(Outcome("running"))
+    tail = RunTail(run)
+
+    def ends_now() -> bool:  # the process says its last word and lets the lock go just before it is asked for
+        words.write(Outcome("finished"))
+        return False
+
+    monkeypatch.setattr(run, "is_locked", ends_now)
+    assert tail.read().state == "finished"

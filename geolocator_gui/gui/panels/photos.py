@@ -11,7 +11,7 @@ from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.tray import PhotoCard
 from geolocator_gui.gui.widgets.basics import Empty, Label, button, card, narrow_combo, number_box
-from geolocator_gui.gui.widgets.photo_list import PhotoList
+from geolocator_gui.gui.widgets.photo_list import SCROLL_BAR, PhotoList
 
 _UNKNOWN = -1.0
 
@@ -45,11 +45,11 @@ class PhotosPanel(Panel):
         )
         self._stack.addWidget(self._empty)
         self._stack.addWidget(self.list)
-        self.body.setContentsMargins(16, 0, 16, 0)
+        self.body.setContentsMargins(16, 0, 16 - SCROLL_BAR, 0)  # the scroll bar lies in the margin
         self.body.addWidget(self._stack, 1)
         self._details = self._make_details()
         self.foot.addWidget(self._details)
-        self._drop = Label(self.tr("Drop photos, folders or a checkpoint anywhere"), "Drop", wrap=True)
+        self._drop = Label(self.tr("Drop photos or folders anywhere"), "Drop", wrap=True)
         self._drop.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.foot.addWidget(self._drop)
         self._filling = False

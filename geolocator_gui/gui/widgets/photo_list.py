@@ -29,6 +29,7 @@ from geolocator_gui.gui.tray import PhotoCard, Tray
 
 _HEIGHT, _GAP, _PAD = 66, 8, 8
 _THUMB = QSize(72, 50)
+SCROLL_BAR = 10  # as wide as the style sheet makes it
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -84,7 +85,10 @@ class _Delegate(QStyledItemDelegate):
         if card is None:
             return
         look = theme.current()
-        rect: QRect = option.rect.adjusted(1, 1, -1, -_GAP + 1)  # type: ignore[attr-defined]
+        view = option.widget  # type: ignore[attr-defined]
+        bar = view is not None and view.verticalScrollBar().isVisible()
+        room = 0 if bar else SCROLL_BAR
+        rect: QRect = option.rect.adjusted(0, 1, -1 - room, -_GAP + 1)  # type: ignore[attr-defined]
         state = option.state  # type: ignore[attr-defined]
         chosen = bool(state & QStyle.StateFlag.State_Selected)
         hovered = bool(state & QStyle.StateFlag.State_MouseOver)
@@ -127,7 +131,11 @@ class _Delegate(QStyledItemDelegate):
         text(painter, name, card.path.name, look.colour("text"), bold=True)
         colour = look.colour("negative" if card.state == "failed" else "text_secondary")
         line = QRect(left, rect.top() + _PAD + 17, width if best is None else right - left, 16)
-        text(painter, line, card.line(), colour, small=True)
+        if card.state == "failed":
+            both = QRect(line.left(), line.top(), line.width(), 2 * line.height())
+            text(painter, both, card.line(), colour, small=True, lines=2)
+        else:
+            text(painter, line, card.line(), colour, small=True)
         if best is not None:
             last = QRect(right - 55, thumb.bottom() - 13, 56, 16)
             text(painter, last, metres, look.colour("text_secondary"), small=True, right=True)
@@ -221,17 +229,24 @@ def text(
     bold: bool = False,
     small: bool = False,
     right: bool = False,
+    lines: int = 1,
 ) -> None:
-    """One elided line of text."""
+    """Elided text on one line, or wrapped on a few."""
     font = QFont(painter.font())
     font.setPixelSize(tokens.SMALL if small else tokens.BODY)
     font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
     painter.setFont(font)
     painter.setPen(colour)
+    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+    if lines > 1:
+        # Words do not fill a line to its end: a little less room keeps the last one from being cut.
+        room = int(rect.width() * (lines - 0.3))
+        shown = painter.fontMetrics().elidedText(wording.one_line(words), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(rect, side | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, shown)
+        return
     shown = painter.fontMetrics().elidedText(
         wording.one_line(words), Qt.TextElideMode.ElideRight, rect.width()
     )
-    side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
     painter.drawText(rect, side | Qt.AlignmentFlag.AlignVCenter, shown)
 
 

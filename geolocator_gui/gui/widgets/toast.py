@@ -35,8 +35,13 @@ class _Toast(QFrame):
         icon, role = _ICONS[message.level]
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 10, 8, 10)
-        layout.addWidget(Glyph(icon, role), 0, Qt.AlignmentFlag.AlignTop)
+        sign = QVBoxLayout()
+        sign.setContentsMargins(0, 5, 0, 0)  # on the first line, level with the cross
+        sign.addWidget(Glyph(icon, role))
+        sign.addStretch(1)
+        layout.addLayout(sign)
         words = QVBoxLayout()
+        words.setContentsMargins(0, 4, 0, 4)
         words.setSpacing(4)
         words.addWidget(Label(message.text, wrap=True))
         if message.hint:
