@@ -98,7 +98,8 @@ def test_stopped_build_continues_to_the_same_bits(tmp_path, config, whole):
 
 
 def test_area_without_imagery_is_a_clear_error(tmp_path, config):
-    away = config.model_copy(update={"bbox": (10.0, 50.0, 10.002, 50.002)})
+    """Within the extent of the imagery, on the tile that is missing."""
+    away = config.model_copy(update={"bbox": (12.26292, 60.76391, 12.26337, 60.76414)})
     with pytest.raises(ImageryError, match="no chip of the area shows any imagery"):
         finish(build_index(away, tmp_path / "index"))
 
@@ -148,10 +149,10 @@ def test_estimate_counts_what_the_build_makes(world, config, whole):
 
 
 def test_tiles_of_huge_areas_are_reckoned(config, monkeypatch):
-    from geolocator_gui.ml.index import plan
+    from geolocator_gui.ml.index import estimate
 
     counted = estimate_index(config).tiles
-    monkeypatch.setattr(plan, "_COUNTED_CHIPS", 1)
+    monkeypatch.setattr(estimate, "_COUNTED_CHIPS", 1)
     assert estimate_index(config).tiles == pytest.approx(counted, abs=4)
 
 

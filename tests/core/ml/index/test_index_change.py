@@ -80,7 +80,8 @@ def test_an_extension_that_stops_leaves_the_index_open_and_continues(half, whole
     assert index.search(np.ones((1, 64), dtype=np.float32), 3)[1].max() < count
     with pytest.raises(IndexFolderError, match="being extended"):
         finish(refresh_index(half, workspace_models=tmp_path / "models", threads=1))
-    other = added.model_copy(update={"bbox": (0.0, 0.0, 0.01, 0.01)})
+    lower = (east[0], east[1], east[2], (east[1] + east[3]) / 2)
+    other = added.model_copy(update={"bbox": lower})
     with pytest.raises(IndexFolderError, match="another area is being added"):
         finish(extend_index(half, other, workspace_models=tmp_path / "models"))
     summary = finish(extend_index(half, added, workspace_models=tmp_path / "models"))
