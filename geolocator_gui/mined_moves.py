@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geolocator_gui.errors import DataError
-from geolocator_gui.marks import Key, Mark
+from geolocator_gui.marks import Key, Mark, Marks
 from geolocator_gui.mined import NEGATIVES, SUMMARY, Mined
 from geolocator_gui.workspace import write_atomically
 
@@ -94,7 +94,7 @@ def compare_minings(old: Path | Mined, new: Path | Mined, marks: Iterable[Mark] 
     Args:
         old: Mining with the older model.
         new: Mining with the newer model.
-        marks: Verdicts; those that say "hard" are followed.
+        marks: Rows of a marks file; the verdicts that stand and say "hard" are followed.
 
     Raises:
         DataError: They have no photo in common, or one is unfinished.
@@ -112,7 +112,7 @@ def compare_minings(old: Path | Mined, new: Path | Mined, marks: Iterable[Mark] 
     ranked = (both["rank_old"] > 0) & (both["rank_new"] > 0)
     both["rank_move"] = (both["rank_new"] - both["rank_old"]).where(ranked)
     both["margin_move"] = both["margin_new"] - both["margin_old"]
-    judged = _judged(before, after, [mark for mark in marks if mark.verdict == "hard"])
+    judged = _judged(before, after, [mark for mark in Marks(marks).all() if mark.verdict == "hard"])
     states = judged["state"].value_counts()
     return MiningMoves(
         pairs=both,

@@ -77,3 +77,9 @@ def test_minings_of_other_photos_are_refused(minings: tuple[Path, Path], tmp_pat
     )
     with pytest.raises(DataError, match="no photo in common"):
         compare_minings(minings[0], tmp_path / "other")
+
+
+def test_a_verdict_that_was_taken_back_is_not_followed(minings: tuple[Path, Path]) -> None:
+    given = [Mark("p0", "c1", "hard"), Mark("p1", "c0", "hard"), Mark("p0", "c1", "")]
+    judged = compare_minings(*minings, given).judged
+    assert list(zip(judged["query"], judged["candidate"], strict=True)) == [("p1", "c0")]
