@@ -13,7 +13,6 @@ import numpy as np
 from geolocator_gui.errors import DataError
 from geolocator_gui.marks import Key, Mark, Marks
 from geolocator_gui.mined import NEGATIVES, SUMMARY, Mined
-from geolocator_gui.workspace import write_atomically
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +83,9 @@ def add_moves(folder: Path, old: Path, marks: Iterable[Mark] = ()) -> MiningMove
     # A neighbour is named as such: the workspace may be moved.
     name = old.name if old.resolve().parent == folder.resolve().parent else str(old.resolve())
     summary = {**Mined.open(folder).summary, "moves": {"with": name, **moves.facts()}}
-    write_atomically(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    working = folder / f".{SUMMARY}"
+    working.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+    working.replace(folder / SUMMARY)
     return moves
 
 
