@@ -178,8 +178,8 @@ class NegativesPanel(Panel):
         column.addWidget(self._bar)
         line = QHBoxLayout()
         line.setSpacing(8)
-        line.addWidget(self.progress_words, 1)
-        line.addWidget(self._hint)
+        line.addWidget(self.progress_words, 2)
+        line.addWidget(self._hint, 5)
         column.addLayout(line)
         self.foot.addWidget(self._judge)
 
