@@ -1,6 +1,6 @@
 """How quick the window is: start, drop to markers, worst stall of the event loop, heat at 10^6 chips.
 
-    python -m benchmarks.window [start] [heat] [answer] [stall] [--photos N]
+    python -m benchmarks.window [start] [heat] [answer] [stall] [--photos N] [--chips N]
 
 Runs the real window (offscreen where there is no screen) in a home of its own, on the demo town. Every figure
 is printed beside its target; ratios are to an empty QtWebEngine window on the same machine.
@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("what", nargs="*", choices=["start", "heat", "answer", "stall", []], default=[])
     parser.add_argument("--photos", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=90, help="how long stalls are looked for")
+    parser.add_argument("--chips", type=int, default=100_000, help="of the large index that answers")
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     wanted = options.what or ["start", "heat", "answer", "stall"]
@@ -88,6 +89,8 @@ def main() -> None:
                 if {"answer", "stall"} & set(wanted):
                     driver.open_demo()
                 if "answer" in wanted:
+                    answer(driver, options.repeat)
+                    grow(driver, options.chips)
                     answer(driver, options.repeat)
                 if "stall" in wanted:
                     stall(driver, options.photos, options.seconds)
@@ -193,6 +196,22 @@ def heat(driver: Driver, repeat: int) -> None:
     print(
         f"heat: a photo's scores to a picture: {statistics.median(values) * 1000:.0f} ms, off the GUI thread"
     )
+
+
+def grow(driver: Driver, chips: int) -> None:
+    """Answer from an index of so many invented chips from now on."""
+    session = driver.window.session
+    folder = session.workspace.indexes / "invented"
+    command = [sys.executable, "-m", "benchmarks.invented_index", str(folder), str(chips)]
+    subprocess.run(command, check=True, capture_output=True)
+
+    def then() -> None:
+        session.set_index(next(row for row in session.lists.indexes if row.folder == folder))
+
+    session.reload(then)
+    opened = lambda: session.locator.index is not None and session.locator.index.folder == folder  # noqa: E731
+    assert driver.wait(opened, 120), "the invented index never opened"
+    assert driver.wait(lambda: not session.locator.busy, 300)
 
 
 def answer(driver: Driver, repeat: int) -> None:

@@ -1,4 +1,4 @@
-"""Polygon, circle and corners by mouse on the map; the dialogs for checkpoints, providers and outside maps."""
+"""Polygon, circle and corners by mouse on the map; dialogs for checkpoints, providers, outside maps."""
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt, QTimer

@@ -86,7 +86,7 @@ class _Delegate(QStyledItemDelegate):
             return
         look = theme.current()
         view = option.widget  # type: ignore[attr-defined]
-        bar = view is not None and view.verticalScrollBar().isVisible()
+        bar = isinstance(view, QListView) and view.verticalScrollBar().isVisible()
         room = 0 if bar else SCROLL_BAR
         rect: QRect = option.rect.adjusted(0, 1, -1 - room, -_GAP + 1)  # type: ignore[attr-defined]
         state = option.state  # type: ignore[attr-defined]
