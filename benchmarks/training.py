@@ -1,9 +1,14 @@
-"""What training costs beside the published way: `python -m benchmarks.training` (--help lists the sizes).
+"""What training costs beside the published way: `python -m benchmarks.training` (--help lists parts, sizes).
 
 Printed: the batch plan against the published shuffle (dicts of lists, a queue, list.remove), neighbours by
 position against the whole distance matrix, the loader's rate, and the training step against the published
 form of it (torch DataLoader, augmentation in floating point, NCHW, no own gradient). What is compared runs in
-one process and in turn; seconds are the best of the rounds. Mining and ranks: `benchmarks.mining`.
+one process and in turn; seconds are the best of the rounds, on the wall clock and on the processor's (all
+threads of the process together), which says more on a loaded machine. Mining and ranks: `benchmarks.mining`.
+
+    python -m benchmarks.training --parts neighbours plan             # 10,000 and 100,000 pairs
+    python -m benchmarks.training --parts plan --sizes 1000000 --largest-shuffle 0
+    python -m benchmarks.training --parts loader step --threads 1
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +45,7 @@ from geolocator_gui.ml.sampling import plan_batches
 from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingConfig
 
 POOL, NEAREST, BATCH = 128, 32, 128
+PARTS = ("neighbours", "plan", "loader", "step")
 
 
 def positions(count: int) -> NDArray[np.float64]:
@@ -48,14 +55,36 @@ def positions(count: int) -> NDArray[np.float64]:
     return centres[rng.integers(len(centres), size=count)] + rng.normal(0, 0.05, (count, 2))
 
 
-def best_of(work: Callable[[], Any], rounds: int) -> float:
+@dataclass(frozen=True)
+class Seconds:
+    """Least of some rounds.
+
+    Attributes:
+        wall: On the wall clock.
+        processor: On the processor's, all threads together.
+    """
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        """`1.23 s (processor 0.98 s)`."""
+        return f"{self.wall:.2f} s (processor {self.processor:.2f} s)"
+
+    def ratio(self, other: Seconds) -> str:
+        """How many times as long the other one took, on the processor's clock."""
+        return f"{other.processor / max(self.processor, 1e-9):.1f}"
+
+
+def best_of(work: Callable[[], Any], rounds: int) -> Seconds:
     """Least seconds of some rounds."""
-    seconds = []
+    wall, processor = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, ticked = time.perf_counter(), time.process_time()
         work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+        wall.append(time.perf_counter() - began)
+        processor.append(time.process_time() - ticked)
+    return Seconds(min(wall), min(processor))
 
 
 def published_shuffle(near: dict[int, list[int]], batch_size: int, seed: int) -> list[list[int]]:
@@ -103,12 +132,12 @@ def compare_plans(sizes: list[int], largest_published: int) -> None:
         near = neighbours_by_position(positions(count), k=POOL)
         labels = np.arange(count)
         seconds = best_of(lambda: plan_batches(labels, near, BATCH, np.random.default_rng(0)), 3)  # noqa: B023
-        line = f"batch plan, {count:,} pairs: {seconds:.2f} s"
+        line = f"batch plan, {count:,} pairs: {seconds}"
         if count <= largest_published:
             lists = {row: near[row].tolist() for row in range(count)}
             theirs = best_of(lambda: published_shuffle(lists, BATCH, 0), 1)  # noqa: B023
-            line += f"; published shuffle {theirs:.2f} s, ratio {theirs / seconds:.0f}"
-        print(f"{line}; lists {near.nbytes / 1e6:.0f} MB")
+            line += f"; published shuffle {theirs}, ratio {seconds.ratio(theirs)}"
+        print(f"{line}; lists {near.nbytes / 1e6:.0f} MB", flush=True)
 
 
 def full_matrix(lonlat: NDArray[np.float64], k: int) -> NDArray[np.int64]:
@@ -129,11 +158,11 @@ def compare_neighbours(sizes: list[int], largest_matrix: int) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = best_of(lambda: neighbours_by_position(places, k=POOL), 2)  # noqa: B023
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        line = f"neighbours by position, {count:,}: {seconds:.2f} s, {grown:.0f} MB more at the peak"
+        line = f"neighbours by position, {count:,}: {seconds}, {grown:.0f} MB more at the peak"
         if count <= largest_matrix:
             theirs = best_of(lambda: full_matrix(places, POOL), 1)  # noqa: B023
-            line += f"; whole matrix {theirs:.1f} s, ratio {theirs / seconds:.0f}"
-        print(line)
+            line += f"; whole matrix {theirs}, ratio {seconds.ratio(theirs)}"
+        print(line, flush=True)
 
 
 def stand_in(root: Path, count: int) -> PairData:
@@ -196,8 +225,8 @@ class PublishedSet(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return views[0], views[1]
 
 
-def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> None:
-    """Loader and training step, ours and the published form, in turn."""
+def compare_loaders(model: ModelConfig, batch: int, rounds: int, threads: int) -> None:
+    """Loader of batches, ours in threads and torch's in processes."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         data = stand_in(Path(folder), 64 * batch)
@@ -215,7 +244,7 @@ def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> 
         finish(feed.begin(0, lambda *_: iter(())))  # type: ignore[arg-type,return-value]
         loader = torch.utils.data.DataLoader(PublishedSet(data, model), batch, num_workers=threads)
         feed.batch(0)
-        ours = batch / best_of(lambda: feed.batch(1), rounds)
+        ours = batch / best_of(lambda: feed.batch(1), rounds).wall
         stream = iter(loader)
         next(stream)
         began = time.perf_counter()
@@ -225,9 +254,15 @@ def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> 
         del stream
         print(
             f"loader, {threads} threads: {ours:.0f} pairs/s; "
-            f"DataLoader {theirs:.0f}, ratio {ours / theirs:.2f}"
+            f"DataLoader {theirs:.0f}, ratio {ours / theirs:.2f} (wall clock: it works in processes of its own)",
+            flush=True,
         )
         feed.close()
+
+
+def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> None:
+    """Training step, ours and the published form, in turn."""
+    torch.set_num_threads(threads)
     ground = torch.randint(0, 256, (batch, *model.ground_size, 3), dtype=torch.uint8)
     satellite = torch.randint(
         0, 256, (batch, model.satellite_size, model.satellite_size, 3), dtype=torch.uint8
@@ -240,14 +275,17 @@ def compare_steps(model: ModelConfig, batch: int, rounds: int, threads: int) -> 
         if fast:
             depthwise.use_fast_depthwise(encoder.backbone)
         steps[name] = _step(encoder, ground, satellite, model, channels_last)
-    seconds = {name: float("inf") for name in steps}
+    taken: dict[str, list[Seconds]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
-            seconds[name] = min(seconds[name], best_of(step, 1))
-    ours, theirs = batch / seconds["ours"], batch / seconds["published"]
+            taken[name].append(best_of(step, 1))
+    ours, theirs = (
+        Seconds(min(one.wall for one in taken[name]), min(one.processor for one in taken[name]))
+        for name in ("ours", "published")
+    )
     print(
-        f"step of {model.architecture}, batch {batch}, bf16: {ours:.0f} pairs/s; NCHW with torch's gradient "
-        f"{theirs:.0f}, ratio {ours / theirs:.2f}"
+        f"step of {model.architecture}, batch {batch}, bf16: {ours}; NCHW with torch's gradient "
+        f"{theirs}, ratio {ours.ratio(theirs)}"
     )
 
 
@@ -285,11 +323,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", default="demo-town")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     arguments = parser.parse_args()
-    compare_neighbours(arguments.sizes, arguments.largest_matrix)
-    compare_plans(arguments.sizes, arguments.largest_shuffle)
+    parts = set(arguments.parts)
+    if "neighbours" in parts:
+        compare_neighbours(arguments.sizes, arguments.largest_matrix)
+    if "plan" in parts:
+        compare_plans(arguments.sizes, arguments.largest_shuffle)
     config = find_bundle(arguments.model).config
-    compare_steps(config, arguments.batch, arguments.rounds, arguments.threads)
+    if "loader" in parts:
+        compare_loaders(config, arguments.batch, arguments.rounds, arguments.threads)
+    if "step" in parts:
+        compare_steps(config, arguments.batch, arguments.rounds, arguments.threads)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
 Needs neither torch nor the rest of this project's packages. The same image goes through both many times; of
 every result some figures are taken, and their distributions compared: mean and spread side by side, the
 Kolmogorov-Smirnov distance and its 1 % threshold for so many draws. `GridDropout` is compared with
-`random_offset=False`, the default of the version that the published recipe used.
+`random_offset=False`, the default of the version that the published recipe used, on an image that whole cells
+fill: elsewhere 2.x stretches the cells, where the published version cuts the last ones off.
 """
 
 from __future__ import annotations
@@ -150,8 +151,9 @@ def main() -> None:
     for name, (mine, theirs) in cases(ours).items():
         if hasattr(theirs, "set_random_seed"):
             theirs.set_random_seed(1)
+        shown = image[: 2 * (WIDTH // 10), : 10 * (WIDTH // 10)] if name.startswith("grid") else image
         found = [
-            [figures(np.asarray(make(image)), image) for _ in range(draws)]
+            [figures(np.asarray(make(shown)), shown) for _ in range(draws)]  # noqa: B023
             for make in (lambda x: mine(x, rng), lambda x: theirs(image=x)["image"])  # noqa: B023
         ]
         for figure in found[0][0]:
