@@ -6,10 +6,9 @@ import io
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from click.exceptions import Abort, ClickException, NoArgsIsHelpError, UsageError
 
 from geolocator_gui import __version__
 from geolocator_gui.errors import GeolocatorError, printable
@@ -93,19 +92,12 @@ def main() -> None:
         code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
-    except NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except ClickException as error:
-        where = error.ctx.command_path if isinstance(error, UsageError) and error.ctx else "geolocator"
-        print(f"{where}: {printable(error.format_message())}\nSee `{where} --help`.", file=sys.stderr)
-        sys.exit(error.exit_code)
     except GeolocatorError as error:
         if debug:
             raise
         print(f"geolocator: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("geolocator: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
@@ -113,6 +105,11 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        words = getattr(
+            error, "format_message", None
+        )  # click's errors, which typer keeps under no public name
+        if words is not None:
+            _refuse(str(words()), getattr(error, "ctx", None))
         if debug:
             raise
         from geolocator_gui.runs import describe_fault
@@ -123,6 +120,14 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _refuse(words: str, context: typer.Context | None) -> NoReturn:
+    """Say in two lines what is wrong with the words of a command; no words: the help stands there already."""
+    verb = "geolocator" if context is None else context.command_path
+    if words:
+        print(f"{verb}: {printable(words)}\nSee `{verb} --help`.", file=sys.stderr)
+    sys.exit(2)
 
 
 def _settle_environment() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,10 +16,21 @@ from geolocator_gui.errors import ConfigError
 GroundView = Literal["panorama", "panorama_strip", "perspective", "drone"]
 
 
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's complaints as a sentence about a setting."""
+    name = ".".join(str(part) for part in problem["loc"]) or "file"
+    if problem["type"] == "extra_forbidden":
+        return f"the setting '{name}' is unknown"
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    if said.startswith("Input should be"):
+        return f"the setting '{name}' {said.removeprefix('Input ')}"
+    return f"the setting '{name}' is not valid: {said}"
+
+
 class Config(BaseModel):
     """Base of all configurations: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     @classmethod
     def from_mapping(cls, fields: dict[str, Any], *, path: Path | str | None = None) -> Self:
@@ -26,13 +38,8 @@ class Config(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
-                for item in error.errors(include_url=False)
-            )
-            raise ConfigError(
-                f"the settings are not valid ({wrong})", path=path, hint="Correct these keys and try again."
-            ) from error
+            wrong = "; ".join(_in_words(item) for item in error.errors(include_url=False))
+            raise ConfigError(wrong, path=path, hint="Correct this and try again.") from error
 
     @classmethod
     def read_toml(cls, path: Path) -> Self:

@@ -9,6 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    """A name or text for a terminal: control characters must not move its cursor or fake a second line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 class GeolocatorError(Exception):
     """Base of every error that is shown to a user.
 
@@ -28,8 +33,7 @@ class GeolocatorError(Exception):
 
     def __str__(self) -> str:
         """The message in one or two lines: `path: what`, then the hint."""
-        # Control characters in a file name must not move the cursor of a terminal or fake a second line.
-        place = "" if self.path is None else "".join(c if c.isprintable() else "?" for c in str(self.path))
+        place = "" if self.path is None else printable(str(self.path))
         first = f"{place}: {self.what}" if place else self.what
         return f"{first}\n{self.hint}" if self.hint else first
 

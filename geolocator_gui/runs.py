@@ -9,6 +9,7 @@ the window or a shell, followed by anybody, killed at any time and continued by 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import subprocess
@@ -95,10 +96,11 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(file, tomlkit.dumps({"verb": verb, "version": __version__, verb: fields}))
         except OSError as error:
-            raise FaultError(
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+            raise (FaultError if full else ConfigError)(
                 f"the run cannot be written ({error.strerror or error})",
                 path=self.path,
-                hint="Check free space and permissions of this folder.",
+                hint="Check free space and permissions, or choose another folder.",
             ) from error
 
     def verb(self) -> str:

@@ -181,7 +181,8 @@ def slug(title: str) -> str:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a whole file so that a reader, or a power cut, sees the old one or the new one."""
-    data = content.encode() if isinstance(content, str) else content
+    # A file name may hold bytes that are no text; they are written escaped.
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     scratch = path.with_name(f".{path.name[:80]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with scratch.open("wb") as file:

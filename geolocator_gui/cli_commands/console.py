@@ -136,7 +136,7 @@ def run_verb(
         summary: JSON-able facts of the result for the last event.
     """
     run = RunFolder(thing)
-    new = not thing.exists()
+    new, before = not thing.exists(), names_in(thing)
     if config is None:
         config = run.read_config(kind)
     else:
@@ -145,10 +145,15 @@ def run_verb(
         with Console(quiet=quiet) as show:
             return execute(work(config, thing), run, show=show, summary=summary)
     except InputError:
-        # Refused before anything was made: a mistyped name leaves no folder behind.
-        if new and [path.name for path in thing.iterdir()] == ["run"]:
-            shutil.rmtree(thing)
+        # Refused before anything was made: a mistyped name leaves nothing behind, and can be corrected.
+        if "run" not in before and names_in(thing) == before | {"run"}:
+            shutil.rmtree(thing if new else run.path)
         raise
+
+
+def names_in(folder: Path) -> set[str]:
+    """Names of what a folder holds; nothing where there is no folder."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def print_json(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from geolocator_gui.cli_commands.console import drive, print_json
 from geolocator_gui.cli_commands.index_words import numbers
 from geolocator_gui.configs import LocaliseConfig
-from geolocator_gui.errors import ConfigError, IndexFolderError
+from geolocator_gui.errors import ConfigError, IndexFolderError, PhotoError, printable
 from geolocator_gui.records import Localisation
 from geolocator_gui.workspace import Workspace
 
@@ -69,8 +70,11 @@ def localise(
     The photo's own GPS is never used to find it; it is only compared with the answer.
     """
     from geolocator_gui.ml.localise import open_localiser
-    from geolocator_gui.report.table import to_dict, write_table
+    from geolocator_gui.report.table import check_table, to_dict, write_table
 
+    for table in (geojson, csv):
+        if table is not None:
+            check_table(table)
     circle, area = _prior(within)
     options = LocaliseConfig.from_mapping(
         {
@@ -97,7 +101,7 @@ def localise(
         _print(answers)
     bad = [answer for answer in answers if answer.error]
     for answer in bad:
-        print(f"geolocator: {answer.file}: {answer.error}", file=sys.stderr)
+        print(f"geolocator: {printable(answer.file)}: {answer.error}", file=sys.stderr)
     if bad:
         raise typer.Exit(2)
 
@@ -112,17 +116,24 @@ def photos_of(names: Sequence[str]) -> list[str]:
     """The files named, and the files inside the folders named, in order."""
     found: list[str] = []
     for name in names:
-        if Path(name).is_dir():
+        if os.path.isdir(name):  # False where pathlib would raise: an impossible name is a bad photo
             inside = (path for path in sorted(Path(name).iterdir()) if path.is_file())
             found += [str(path) for path in inside if not path.name.startswith(".")]
         else:
             found.append(name)
+    if not found:
+        raise PhotoError(
+            "there is no photo in this folder", path=names[0], hint="Name photos, or another folder."
+        )
     return found
 
 
 def _prior(within: str | None) -> tuple[tuple[float, ...] | None, str | None]:
-    if within is None or Path(within).expanduser().exists() or "," not in within:
-        return None, None if within is None else str(Path(within).expanduser())
+    if within is None:
+        return None, None
+    file = os.path.expanduser(within)
+    if os.path.exists(file) or "," not in within:
+        return None, file
     return numbers(within, 3, "--within", "LON,LAT,METRES"), None
 
 
@@ -150,7 +161,7 @@ def _which_index(index: Path | None, workspace: Path | None) -> tuple[Path, Path
 
 def _print(answers: Sequence[Localisation]) -> None:
     for answer in answers:
-        print(f"{answer.file}")
+        print(printable(answer.file))
         if answer.error:
             print(f"  {answer.error}")
             continue

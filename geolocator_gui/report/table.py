@@ -196,13 +196,31 @@ def gpx(localisations: Iterable[Localisation]) -> str:
     )
 
 
+FORMATS = (".geojson", ".json", ".csv", ".kml", ".gpx", ".gpkg")
+
+
+def check_table(path: Path) -> None:
+    """Refuse, before any work is done, a file that `write_table` could not write; raises `InputError`."""
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(
+            "the ending of this file names no known format",
+            path=path,
+            hint=f"Use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
+        )
+    if not path.parent.is_dir():
+        raise InputError(
+            "the folder of this file does not exist", path=path, hint="Make the folder, or name another."
+        )
+
+
 def write_table(path: Path, localisations: Sequence[Localisation], *, attribution: str = "") -> None:
     """Write in the format that the file's suffix names: .geojson, .json, .csv, .kml, .gpx, .gpkg.
 
     Raises:
-        InputError: Another suffix.
+        InputError: Another suffix, or a folder that does not exist.
         FaultError: The file cannot be written.
     """
+    check_table(path)
     suffix = path.suffix.lower()
     try:
         if suffix == ".geojson":
@@ -215,15 +233,9 @@ def write_table(path: Path, localisations: Sequence[Localisation], *, attributio
             text = kml(localisations, attribution=attribution)
         elif suffix == ".gpx":
             text = gpx(localisations)
-        elif suffix == ".gpkg":
+        else:
             _write_geopackage(path, localisations, attribution)
             return
-        else:
-            raise InputError(
-                "the ending of this file names no known format",
-                path=path,
-                hint="Use .geojson, .json, .csv, .kml, .gpx or .gpkg.",
-            )
         write_atomically(path, text)
     except OSError as error:
         raise FaultError(f"the file cannot be written ({error.strerror or error})", path=path) from error

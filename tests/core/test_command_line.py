@@ -164,6 +164,39 @@ def test_wrong_input_is_one_message_and_exit_2(words, says, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_refused_command_leaves_nothing_and_can_be_corrected(tmp_path):
+    empty, foreign = tmp_path / "empty", tmp_path / "foreign"
+    empty.mkdir()
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    imagery = demo_dir() / "town.mbtiles"
+    assert geolocator("index", "--imagery", tmp_path / "typo.mbtiles", "--out", empty).returncode == 2
+    assert geolocator("index", "--imagery", imagery, "--out", foreign).returncode == 2
+    assert (
+        geolocator("index", "--imagery", imagery, "--bbox", "1,1,1.01,1.01", "--out", empty).returncode == 2
+    )
+    assert not list(empty.iterdir())
+    assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names that are not text")
+def test_a_name_that_is_no_text_costs_nothing_but_its_own_entry(small_index, tmp_path):
+    bad = os.fsdecode(b"bad\xff\x1b[2J\nline.jpg")
+    good = demo_dir() / "photos" / "panorama_01.jpg"
+    table = tmp_path / "out.csv"
+    words = ("localise", bad, "a" * 300, good, "--index", small_index, "--quiet")
+    done = geolocator(*words, "--json", "--csv", table)
+    assert done.returncode == 2
+    first, second, third = json.loads(done.stdout)
+    assert first["error"]
+    assert second["error"]
+    assert third["matches"]
+    assert "\x1b" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert "panorama_01.jpg" in table.read_text("utf-8")
+    assert "\x1b" not in geolocator(*words).stdout
+
+
 def test_help_of_every_verb_is_there():
     top = geolocator("--help")
     assert top.returncode == 0
