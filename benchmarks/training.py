@@ -254,7 +254,7 @@ def compare_loaders(model: ModelConfig, batch: int, rounds: int, threads: int) -
         del stream
         print(
             f"loader, {threads} threads: {ours:.0f} pairs/s; "
-            f"DataLoader {theirs:.0f}, ratio {ours / theirs:.2f} (wall clock: it works in processes of its own)",
+            f"DataLoader {theirs:.0f}, ratio {ours / theirs:.2f} (wall clock)",
             flush=True,
         )
         feed.close()

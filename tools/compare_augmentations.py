@@ -19,6 +19,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,9 +84,9 @@ def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def cases(
     ours: types.ModuleType,
-) -> Mapping[str, tuple[Callable[[Pixels, np.random.Generator], Pixels], object]]:
+) -> Mapping[str, tuple[Callable[[Pixels, np.random.Generator], Pixels], Any]]:
     """Name → our function and albumentations' transform, each always applied."""
-    import albumentations as a
+    import albumentations as a  # type: ignore[import-not-found]
 
     always = 1.0
     coarse = a.CoarseDropout(
@@ -153,7 +154,7 @@ def main() -> None:
             theirs.set_random_seed(1)
         shown = image[: 2 * (WIDTH // 10), : 10 * (WIDTH // 10)] if name.startswith("grid") else image
         found = [
-            [figures(np.asarray(make(shown)), shown) for _ in range(draws)]  # noqa: B023
+            [figures(np.asarray(make(shown)), shown) for _ in range(draws)]
             for make in (lambda x: mine(x, rng), lambda x: theirs(image=x)["image"])  # noqa: B023
         ]
         for figure in found[0][0]:

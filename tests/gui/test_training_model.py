@@ -181,7 +181,7 @@ def test_a_plan_names_what_was_set_aside() -> None:
 def test_the_time_is_told_once_a_run_was_measured() -> None:
     run = planning.make_run(planning.TOWN, "demo-town", "quick", [])
     assert dict(planning.needs(run, planning.TOWN))["Time"] == "being estimated…"
-    assert dict(planning.needs(run, planning.TOWN, tried=True))["Time"] == "measured by the first run"
+    assert dict(planning.needs(run, planning.TOWN, None, "–"))["Time"] == "–"
     planning.learn_rate(run, 20.0)
     assert dict(planning.needs(run, planning.TOWN))["Time"] == "about 2 min"
 

@@ -47,6 +47,7 @@ class Child(QObject):
             self.answered.emit(printed)
             return
         what, _, hint = said.partition("\n") if code == 2 else (_last_line(said), "", "")
+        what = what.removeprefix("geolocator: ")
         self.failed.emit(what or self.tr("The command ended without a word."), hint.strip())
 
     def _on_error(self, error: QProcess.ProcessError) -> None:

@@ -266,14 +266,19 @@ class TrainForm(QWidget):
             return str(error), [], False
         if self.found.pairs < run.train.batch_size and kind != "town":
             return self.tr("There are fewer pairs than a batch takes."), [], False
-        if self.isVisible() and not self._session.jobs.working:  # a trial would slow the run down
+        busy = bool(self._session.jobs.working)  # a trial would slow the run down
+        if self.isVisible() and not busy:
             self.prober.want(run)
-        rows = planning.needs(run, self.found, self.prober.of(run), tried=self.prober.failed(run))
+        unknown = "being estimated…"
+        if busy or self.prober.failed(run):
+            unknown = "estimated when no run works" if busy else "measured by the first run"
+        rows = planning.needs(run, self.found, self.prober.of(run), unknown)
         return self.found.sentence(), rows, True
 
     def _show_needs(self, rows: list[tuple[str, str]]) -> None:
         while (item := self._needs.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
+                old.hide()
                 old.deleteLater()
         for place, (name, value) in enumerate(rows):
             self._needs.addWidget(Label(name, "Secondary"), place, 0)
@@ -311,6 +316,7 @@ class TrainForm(QWidget):
             self._child = None
         if self.data.currentData() == "town":
             self.found = TOWN
+            self.preset.setCurrentIndex(self.preset.findData("quick"))
         elif self.data.currentData() != "photos" and self.place.text().strip():
             self._pause.start()
         self.refresh()

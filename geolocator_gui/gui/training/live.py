@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QMenu, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
 
@@ -76,6 +76,8 @@ class LiveView(QWidget):
         ):
             self.acts[key] = self._menu.addAction(text, lambda key=key: self.asked.emit(key))  # type: ignore[misc]
         self.plots = Plots()
+        self.nothing = Label(self.tr("Its curves appear here once it works."), "Secondary")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.hard_title = Label(self.tr("Hardest photos of the last evaluation"), "Section")
         self.hardest = HardStrip(pictures)
         self.log = QPlainTextEdit()
@@ -102,6 +104,7 @@ class LiveView(QWidget):
         for widget in (self.line, self.trouble):
             layout.addWidget(widget)
         layout.addWidget(self.plots, 1)
+        layout.addWidget(self.nothing, 1)
         layout.addWidget(self.hard_title)
         layout.addWidget(self.hardest)
         layout.addWidget(Label(self.tr("Log"), "Section"))
@@ -139,6 +142,11 @@ class LiveView(QWidget):
         if failed:
             what = (row.message or row.line()).rstrip(".")
             reason = f"{what}. {row.hint}"
+        role = "Negative" if failed else "Warning"
+        if self.trouble.objectName() != role:
+            self.trouble.setObjectName(role)
+            self.trouble.style().unpolish(self.trouble)
+            self.trouble.style().polish(self.trouble)
         self.trouble.setText(wording.one_line(reason.strip(), 400))
         self.trouble.setVisible(bool(reason.strip()))
         saved = run is not None and run.saved
@@ -150,6 +158,9 @@ class LiveView(QWidget):
         self.publish_button.setVisible(saved and not live)
         self.compare_button.setVisible(run is not None and bool(run.published) and not live)
         self.acts["kill"].setEnabled(live)
+        drawn = run is not None and bool(run.lines)
+        self.plots.setVisible(drawn)
+        self.nothing.setVisible(not drawn)
         self.plots.show_runs([] if run is None else [run, *beside])
         hardest = () if run is None else run.hardest
         for widget in (self.hard_title, self.hardest):
@@ -172,7 +183,8 @@ class LiveView(QWidget):
         parts = ["failed" if row.state == "failed" else line_of(row, run)]
         if run is not None and run.config is not None:
             parts.append(PRESET_TITLES.get(run.config.preset, run.config.preset))
-            parts.append(run.config.data)
+            town = run.config.data == "town:"
+            parts.append(self.tr("the demo town") if town else run.config.data)
         return " · ".join(parts)
 
     def _open_menu(self) -> None:

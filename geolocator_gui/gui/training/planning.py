@@ -144,7 +144,7 @@ def probe_key(run: TrainRun) -> str:
 
 
 def needs(
-    run: TrainRun, found: Found, probe: Probe | None = None, *, tried: bool = False
+    run: TrainRun, found: Found, probe: Probe | None = None, unknown: str = "being estimated…"
 ) -> list[tuple[str, str]]:
     """What it takes, as name and value.
 
@@ -152,7 +152,7 @@ def needs(
         run: The run.
         found: Its pairs.
         probe: What a few images cost here, None while that is not known.
-        tried: It was tried in vain.
+        unknown: Stands for what is not known.
     """
     train = run.train
     steps = wording.count(train.steps)
@@ -163,7 +163,6 @@ def needs(
     at_once = f" ({train.micro_batch} at a time)" if train.micro_batch else ""
     rate = known_rate(rate_key(run))
     seconds = None if rate is None else train.pairs / rate
-    unknown = "measured by the first run" if tried else "being estimated…"
     time = unknown if seconds is None else f"about {wording.duration(seconds)}"
     if seconds is None and probe is not None:
         twice = 4 / 3 if train.micro_batch else 1.0

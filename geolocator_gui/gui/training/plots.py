@@ -119,6 +119,7 @@ class _Drawing(QObject):
                 plot.hideButtons()
                 plot.setMenuEnabled(False)
                 plot.setMouseEnabled(True, False)
+                plot.setLimits(xMin=0)
                 plot.showGrid(x=False, y=True, alpha=0.12)
                 plot.getAxis("left").setWidth(48)
                 plot.getAxis("bottom").tickStrings = _thousands
@@ -238,7 +239,7 @@ def _percents(values: Sequence[float], scale: float, spacing: float) -> list[str
 
 _TITLES = {
     "loss": "Loss (log) over pairs seen",
-    RECALL: "Held-out recall: R@1, R@5 dashed, R@10 dotted, best ringed",
+    RECALL: "Recall: R@1, R@5 dashed, R@10 dotted",
     "learning_rate": "Learning rate",
     "temperature": "Temperature",
     "pairs_per_second": "Pairs per second",
