@@ -96,3 +96,49 @@ def test_all_settings_give_what_differs_from_the_preset(opened) -> None:
     dialog.accept()
     assert dialog.result() == 0
     dialog.close()
+
+
+def test_pairs_in_the_making_are_found_again_and_then_offered(opened, wait, tmp_path) -> None:
+    from geolocator_gui.pairs_folder import PairsConfig
+
+    form, jobs = opened.panels["training"].form, opened.session.jobs
+    thing = opened.session.workspace.root / "pairs" / "holiday"
+    run = RunFolder(thing)
+    run.write_config("pairs", PairsConfig(photos=str(tmp_path), imagery=("a.mbtiles",)))
+    writer = EventWriter(run.events_path)
+    writer.write(Outcome("running", pid=1))
+    with run.lock():
+        assert wait(lambda: any(row.verb == "pairs" and row.works for row in jobs.rows), 20)
+        form.show_data("photos:")
+        assert "Making pairs" in form.words.text()
+        assert not form.make_button.isEnabled()
+        writer.write(Outcome("finished", pid=1))
+        writer.close()
+    assert wait(lambda: any(row.verb == "pairs" and row.state == "finished" for row in jobs.rows), 20)
+    # who looked at photos is led to the pairs made of them
+    assert wait(lambda: form.data.currentData() == "pairs" and form.place.text() == str(thing), 20)
+    form.show_data("town:")
+    form.place.clear()
+    form.data.setCurrentIndex(form.data.findData("pairs"))
+    assert form.place.text() == str(thing)
+
+
+def test_a_queued_run_does_not_work_and_can_leave_the_queue(opened, wait) -> None:
+    from geolocator_gui.gui.training.queue import put_in_queue
+
+    page, session = opened.panels["training"], opened.session
+    busy = recorded(session.workspace, "busy", "running", [0.1])
+    config = TrainRun.from_mapping({"data": "town:", "train": {"batch_size": 10}})
+    with RunFolder(busy).lock():
+        assert wait(lambda: any(row.thing == busy and row.works for row in session.jobs.rows), 20)
+        thing = session.workspace.training / "later"
+        put_in_queue(thing, config)
+        assert wait(lambda: any(row.queued is not None for row in session.jobs.rows), 20)
+        assert [row.thing for row in session.jobs.working] == [busy]
+        assert "1 working · 1 in the queue" in page.subtitle.full_text()
+        page.choose(thing)
+        assert wait(page.live.leave_button.isVisible, 20)
+        page.live.leave_button.click()
+        assert wait(lambda: all(row.queued is None for row in session.jobs.rows), 20)
+        assert wait(page.live.resume_button.isVisible, 20)
+    assert RunFolder(thing).status().state == "stopped"
