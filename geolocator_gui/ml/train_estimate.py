@@ -102,7 +102,9 @@ def estimate(run: TrainRun, model: SharedEncoder, bundle: ModelConfig) -> TrainE
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     micro = run.train.micro_batch
     if micro is None and free is not None and whole > free:
-        room = (free / _ALLOCATOR - fixed) / max(1.0, per_pair / looks)
+        # The images of the whole batch stay on the device; only the graph is kept for a part of them.
+        images = 12 * looks // 2 * (height * width + side * side) * run.train.batch_size
+        room = (free / _ALLOCATOR - fixed - images) / max(1.0, per_pair / looks)
         micro = 1 << (int(room).bit_length() - 1) if room >= 1 else 0
         micro = min(micro, run.train.batch_size)
     per_step = min(seconds) / _PROBE * run.train.batch_size * (4 / 3 if micro else 1)

@@ -39,6 +39,7 @@ class TrainForm(QWidget):
         self.found: Found | None = None
         self.overrides: list[str] = []
         self._making: Path | None = None
+        self._busy = False
         self.prober = Prober(self)
         self.data = narrow_combo()
         for key, title in (
@@ -336,8 +337,9 @@ class TrainForm(QWidget):
         """Pairs that another window, or this one before a restart, is making are found again."""
         rows = [row for row in self._session.jobs.rows if row.verb == "pairs"]
         making = next((row.thing for row in rows if row.works), None)
-        if making is not None and making != self._making:
-            self._making = making
+        busy = bool(self._session.jobs.working)
+        if busy != self._busy or (making is not None and making != self._making):
+            self._making, self._busy = making or self._making, busy
             self.refresh()
         done = [row for row in rows if row.state == "finished"]
         if done and self.data.currentData() == "pairs" and not self.place.text():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QShowEvent
-from PySide6.QtWidgets import QMenu, QPlainTextEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QPlainTextEdit, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.pictures import Pictures
@@ -78,6 +78,7 @@ class LiveView(QWidget):
         self.plots = Plots()
         self.nothing = Label(self.tr("Its curves appear here once it works."), "Secondary")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.hard_title = Label(self.tr("Hardest photos of the last evaluation"), "Section")
         self.hardest = HardStrip(pictures)
         self.log = QPlainTextEdit()
