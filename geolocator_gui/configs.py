@@ -91,6 +91,7 @@ class ModelConfig(Config):
         source: Where the weights come from.
         licence: State of their licence.
         trained_on: Data set and split.
+        synthetic: Trained on generated imagery only; its rankings mean nothing in the real world.
         scores: Published or measured figures, by name.
         logit_scale: ln of the inverse temperature as trained, None when unknown.
     """
@@ -116,6 +117,7 @@ class ModelConfig(Config):
     source: str = ""
     licence: str = ""
     trained_on: str = ""
+    synthetic: bool = False
     scores: dict[str, float] = {}
     logit_scale: float | None = None
 

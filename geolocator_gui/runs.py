@@ -17,7 +17,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
@@ -170,6 +170,16 @@ class RunFolder:
 
     def status(self) -> RunStatus:
         """Where the run stands, from what is on disk."""
+        status = self._told()
+        if status.state == "running" and not self.is_locked():
+            # It may have ended between the reading and the asking: its last word is there by now.
+            status = self._told()
+            if status.state == "running":
+                return replace(status, state="interrupted")
+        return status
+
+    def _told(self) -> RunStatus:
+        """What the events say."""
         events, _ = self.events()
         progress: Progress | None = None
         outcome: Outcome | None = None
@@ -182,8 +192,6 @@ class RunFolder:
                 outcome = event
                 started = when if event.state == "running" else started
         state: RunState = outcome.state if outcome else "waiting"
-        if state == "running" and not self.is_locked():
-            state = "interrupted"
         return RunStatus(self.verb(), state, progress, outcome, started, updated)
 
 

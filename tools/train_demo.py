@@ -77,6 +77,7 @@ def demo_config(town: TownPairsConfig) -> ModelConfig:
         source="trained by this project on generated towns (tools/train_demo.py)",
         licence="Apache-2.0",
         trained_on=f"{town.towns} generated towns",
+        synthetic=True,
     )
 
 

@@ -22,7 +22,7 @@ from geolocator_gui.geo.projection import distance_m
 from geolocator_gui.ml.bundle import Bundle, find_bundle
 from geolocator_gui.ml.fuse import STANDS_OUT_AT, belief, fuse, margin_of, separate_places, weights
 from geolocator_gui.ml.index import Index
-from geolocator_gui.ml.index.plan import bundle_of
+from geolocator_gui.ml.index.plan import GENERATED, bundle_of
 from geolocator_gui.ml.placement import Placed, guess_mode, loading_side, place
 from geolocator_gui.records import BoundingBox, Localisation, LonLat, Match, PhotoFacts
 
@@ -217,11 +217,17 @@ class Localiser:
             margin=margin,
             stands_out=clear,
             chance=self.chance(),
-            note=query.placed.note,
+            note=" ".join(text for text in (query.placed.note, self._warning) if text),
             sentence=_sentence(fused.position, fused.spread_m, clear, outside),
             error_m=error_m,
             outside=outside,
         )
+
+    @property
+    def _warning(self) -> str:
+        if not self.encoder.config.synthetic or GENERATED in self.index.attribution:
+            return ""
+        return f"{self.encoder.config.name} knows generated imagery only: this answer means nothing."
 
     @property
     def _sharpness(self) -> float:

@@ -307,6 +307,7 @@ def publish(
             "title": name,
             "source": f"fine-tuned here from {start.config.name}",
             "trained_on": run.data,
+            "synthetic": run.data.startswith("town:"),
             "scores": {f"validation {key}": round(100 * value, 2) for key, value in figures.items()},
             "logit_scale": float(weights["logit_scale"]),
         }

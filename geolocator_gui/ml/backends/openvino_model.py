@@ -9,6 +9,7 @@ Its files can be deleted at any time.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -54,8 +55,20 @@ def native_precision() -> str:
 
 
 def cache_dir() -> Path:
-    """Where converted models lie."""
-    return paths.user_cache_dir() / "openvino"
+    """Where converted models lie; where the home cannot be written, a folder that goes with the process."""
+    folder = paths.user_cache_dir() / "openvino"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass  # no home, a home that is a file, a read-only disk
+    return Path(_spare_cache().name)
+
+
+@functools.cache
+def _spare_cache() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="geolocator-")
 
 
 def converted_model(bundle: Bundle, view: View) -> Path:

@@ -22,6 +22,8 @@ from geolocator_gui.ml.index.manifest import ImageryRecord, Manifest, PartRecord
 if TYPE_CHECKING:
     from geolocator_gui.geo.imagery.base import ImagerySource
 
+GENERATED = "(generated)"  # in the attribution of imagery that a program drew
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -86,6 +88,10 @@ def make_plan(config: IndexConfig, folder: Path | None, workspace_models: Path |
     finally:
         for source in sources:
             source.close()
+    if bundle.config.synthetic and any(GENERATED not in record.attribution for record in records):
+        notes.append(
+            f"{bundle.name} knows generated imagery only: what it finds in real imagery means nothing."
+        )
     for record in records:
         if record.coarser_by > 1.05:
             notes.append(
