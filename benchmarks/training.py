@@ -330,11 +330,10 @@ def main() -> None:
         compare_neighbours(arguments.sizes, arguments.largest_matrix)
     if "plan" in parts:
         compare_plans(arguments.sizes, arguments.largest_shuffle)
-    config = find_bundle(arguments.model).config
-    if "loader" in parts:
-        compare_loaders(config, arguments.batch, arguments.rounds, arguments.threads)
-    if "step" in parts:
-        compare_steps(config, arguments.batch, arguments.rounds, arguments.threads)
+    for part, compare in (("loader", compare_loaders), ("step", compare_steps)):
+        if part in parts:
+            config = find_bundle(arguments.model).config
+            compare(config, arguments.batch, arguments.rounds, arguments.threads)
 
 
 if __name__ == "__main__":

@@ -142,3 +142,15 @@ def test_a_queued_run_does_not_work_and_can_leave_the_queue(opened, wait) -> Non
         assert wait(lambda: all(row.queued is None for row in session.jobs.rows), 20)
         assert wait(page.live.resume_button.isVisible, 20)
     assert RunFolder(thing).status().state == "stopped"
+
+
+def test_gpu_memory_is_told_while_a_run_works(opened, wait) -> None:
+    page, session = opened.panels["training"], opened.session
+    thing = recorded(session.workspace, "busy", "running", [0.1])
+    writer = EventWriter(RunFolder(thing).events_path)
+    writer.write(Metric(60, {"loss": 1.0, "gpu_memory_gb": 6.5}))
+    writer.close()
+    with RunFolder(thing).lock():
+        assert wait(lambda: thing in page.runs and page.runs[thing].last.get("gpu_memory_gb"), 20)
+        page.choose(thing)
+        assert wait(lambda: "6.5 GB of GPU memory" in page.live.line.full_text(), 20)

@@ -182,6 +182,8 @@ class LiveView(QWidget):
 
     def _words(self, row: RunRow, run: Training | None) -> str:
         parts = ["failed" if row.state == "failed" else line_of(row, run)]
+        if run is not None and row.state == "running" and (held := run.last.get("gpu_memory_gb")):
+            parts.append(self.tr("{size} of GPU memory").format(size=wording.size(held * 1e9)))
         if run is not None and run.config is not None:
             parts.append(PRESET_TITLES.get(run.config.preset, run.config.preset))
             town = run.config.data == "town:"
