@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from geolocator_gui.runs import RunFolder
+from geolocator_gui.training import TrainRun
 from geolocator_gui.workspace import Workspace
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
@@ -110,3 +112,59 @@ def test_start_stop_resume_and_publish_from_the_window(window, wait, root, tmp_p
     assert wait(lambda: page.runs[thing].published == "mine", 200), window.toasts.texts()
     assert (workspace.models / "mine" / "model.json").exists()
     assert wait(lambda: any(row.name == "mine" for row in session.lists.models), 30)
+
+
+SAVED = """
+from geolocator_gui.ml.train_state import write_whole
+state = {"step": 3, "figures": {"recall_at_1": 0.5}, "averaged": tiny_model(seed=5).state_dict()}
+write_whole(state, home / "best.pt")
+"""
+
+
+@pytest.mark.timeout(600)
+def test_pack_and_import_from_the_window(window, wait, root, tmp_path, workspace, monkeypatch) -> None:
+    from PySide6.QtWidgets import QFileDialog, QInputDialog
+
+    made = subprocess.run(
+        [sys.executable, "-c", STAND_INS + SAVED, str(tmp_path)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    thing = workspace.training / "away"
+    model = str(workspace.models / "tiny")
+    RunFolder(thing).write_config(
+        "train", TrainRun.from_mapping({"data": f"cvusa:{tmp_path / 'cvusa'}", "model": model})
+    )
+    session, page = window.session, window.panels["training"]
+    session.open_workspace(workspace.root)
+    window.show_page("training")
+    assert wait(lambda: thing in page.runs, 30)
+    page.choose(thing)
+
+    packed = tmp_path / "away.zip"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(packed), ""))
+    page.live.asked.emit("pack")
+    assert wait(packed.exists, 200), window.toasts.texts()
+    with zipfile.ZipFile(packed) as archive:
+        names = archive.namelist()
+        assert {"train.py", "run.json", "start/weights.safetensors"} <= set(names)
+        assert sum(name.startswith("packed/train/ground/") for name in names) == 40
+        kept = {name: archive.read(name) for name in names if name == "run.json" or name.startswith("start/")}
+
+    # there it was trained; what comes back is its folder as a zip
+    back = tmp_path / "back.zip"
+    with zipfile.ZipFile(back, "w") as archive:
+        for name, content in kept.items():
+            archive.writestr(f"away/{name}", content)
+        archive.write(tmp_path / "best.pt", "away/checkpoints/best.pt")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(back), ""))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("from away", True))
+    page.live.asked.emit("import")
+    listed = lambda: {row.name for row in session.lists.models}  # noqa: E731 - a thunk
+    assert wait(lambda: "from-away" in listed(), 200), (listed(), window.toasts.texts())
+    card = (workspace.models / "from-away" / "MODEL_CARD.md").read_text("utf-8")
+    assert "50.0 %" in card
