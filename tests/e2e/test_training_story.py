@@ -112,7 +112,7 @@ def test_training_story(make_window, wait, workspace, photos, tmp_path, monkeypa
     # publish, index the same area again, the same photos under both
     page.actions_.publish(first, "mine")
     assert wait(lambda: page.runs[first].published == "mine", 300), again.toasts.texts()
-    assert wait(lambda: any(row.name == "mine" for row in session.lists.models), 60)
+    assert wait(lambda: any(row.name == "mine" for row in session.lists.models), 120)
     assert session.index.name == "old"
     assert len(session.tray) == 3
     compared: list = []
