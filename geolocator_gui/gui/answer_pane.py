@@ -6,8 +6,9 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
-from geolocator_gui.gui import icons, wording
+from geolocator_gui.gui import focus, icons, wording
 from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.tray import PhotoCard
 from geolocator_gui.gui.widgets.basics import Glyph, Label
 from geolocator_gui.gui.widgets.compare import Compare
@@ -163,7 +164,10 @@ class AnswerPane(QWidget):
     def show_compare(self, on: bool) -> None:
         """Open or close the compare view."""
         self.compare_button.setChecked(on)
+        inside = focus.holds(self._stack)  # what had the keyboard is about to be hidden
         self._stack.setCurrentWidget(self.compare if on else self._row)
+        if inside:
+            (self.compare.photo if on else self.strip).setFocus(Qt.FocusReason.OtherFocusReason)
         self.compare_toggled.emit(on)
 
     def resizeEvent(self, event: object) -> None:
@@ -206,19 +210,30 @@ def in_words(card: PhotoCard, chips: int) -> tuple[str, str, str, str]:
     if card.state == "failed":
         return card.error[:1].upper() + card.error[1:], card.hint, "alert-circle-outline", "negative"
     if answer is None or not answer.matches:
-        waiting = {"locating": "Locating this photo…", "queued": "Waiting for its turn."}
-        return waiting.get(card.state, "Not located yet."), "", "crosshairs", "text_secondary"
-    facts = [f"best {wording.score(answer.matches[0].score)}"]
+        waiting = {
+            "locating": translate("Answer", "Locating this photo…"),
+            "queued": translate("Answer", "Waiting for its turn."),
+        }
+        words = waiting.get(card.state, translate("Answer", "Not located yet."))
+        return words, "", "crosshairs", "text_secondary"
+    # What a narrow window cuts off is the end: the margin and the chance level are what a score is judged by.
+    facts = [translate("Answer", "best {score}").format(score=wording.score(answer.matches[0].score))]
     if answer.margin is not None:
-        facts.append(f"margin {wording.score(answer.margin)} to the next place")
-    if answer.fused is not None:
-        facts.append(f"spread {wording.metres(answer.fused.spread_m)}")
-    if answer.error_m is not None:
-        facts.append(f"{wording.metres(answer.error_m)} from the photo's own position")
+        words = translate("Answer", "margin {score} to the next place")
+        facts.append(words.format(score=wording.score(answer.margin)))
     if chips:
-        facts.append(f"chance 1 in {wording.count(chips)}")
-    facts.append(f"{answer.seconds:.2f} s")
-    sentence = answer.sentence or ("Found a place." if answer.stands_out else "No place stands out.")
+        facts.append(translate("Answer", "chance 1 in {chips}").format(chips=wording.count(chips)))
+    if answer.fused is not None:
+        spread = wording.metres(answer.fused.spread_m)
+        facts.append(translate("Answer", "spread {metres}").format(metres=spread))
+    if answer.error_m is not None:
+        words = translate("Answer", "{metres} from the photo's own position")
+        facts.append(words.format(metres=wording.metres(answer.error_m)))
+    facts.append(translate("Answer", "{n} s").format(n=f"{answer.seconds:.2f}"))
+    found = translate("Answer", "Found a place.")
+    sentence = answer.sentence or (
+        found if answer.stands_out else translate("Answer", "No place stands out.")
+    )
     icon, role = (
         ("map-marker-check-outline", "accent")
         if answer.stands_out

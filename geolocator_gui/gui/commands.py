@@ -70,6 +70,7 @@ class Commands(QObject):
             self._add(view, words, partial(window.show_page, key), f"Ctrl+{place}", needs=True)
         view.addSeparator()
         self._add(view, tr("Map only"), window.toggle_map_only, "F11", needs=True)
+        self._add(view, tr("Next part of the window"), window.next_part, "F6", needs=True)
         self._add(view, tr("Go to…"), self.go_to, "Ctrl+L", needs=True)
         heat = self._add(view, tr("Heat of scores"), lambda: None, "Ctrl+H", needs=True)
         heat.setCheckable(True)
@@ -83,7 +84,8 @@ class Commands(QObject):
         window.exports.fill(export)
         self._needs_workspace.append(export.menuAction())
         help_ = bar.addMenu(tr("&Help"))
-        self._add(help_, tr("Shortcuts"), self.show_shortcuts, "F1")
+        shortcuts = self._add(help_, tr("Shortcuts"), self.show_shortcuts, "F1")
+        shortcuts.setShortcuts([QKeySequence("F1"), QKeySequence("?")])  # fields keep their question marks
         self._add(help_, tr("About Geolocator"), self.about)
         self._shown += [
             ("← →", tr("Walk the matches")),
@@ -94,6 +96,7 @@ class Commands(QObject):
             ("N", tr("Note on the judged impostor")),
             ("O, H, W", tr("Overview, what looks alike, weak places")),
             ("Esc", tr("Stop drawing, close the compare view")),
+            (tr("+ − arrows"), tr("Zoom and move the map, or a compared picture")),
             ("?", tr("These shortcuts")),
         ]
         self.refresh()

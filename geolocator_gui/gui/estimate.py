@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.gui import wording
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.paths import user_data_dir
 from geolocator_gui.records import ImageryInfo
 from geolocator_gui.workspace import write_atomically
@@ -45,16 +46,17 @@ class Estimate:
 
     def lines(self) -> list[tuple[str, str]]:
         """Name and value of every line that is shown."""
-        rows = [
-            ("Area", wording.area(self.square_km)),
-            ("Chips", wording.count(self.chips)),
-            ("Tiles to fetch", wording.count(self.tiles) if self.tiles else "none, on this machine"),
-            ("Disk", wording.size(self.disk)),
+        here = translate("Estimate", "none, on this machine")
+        time = translate("Estimate", "measured by the first run")
+        if self.seconds is not None:
+            time = translate("Estimate", "about {time}").format(time=wording.duration(self.seconds))
+        return [
+            (translate("Estimate", "Area"), wording.area(self.square_km)),
+            (translate("Estimate", "Chips"), wording.count(self.chips)),
+            (translate("Estimate", "Tiles to fetch"), wording.count(self.tiles) if self.tiles else here),
+            (translate("Estimate", "Disk"), wording.size(self.disk)),
+            (translate("Estimate", "Time"), time),
         ]
-        time = (
-            "measured by the first run" if self.seconds is None else f"about {wording.duration(self.seconds)}"
-        )
-        return [*rows, ("Time", time)]
 
 
 def estimate(
@@ -83,13 +85,13 @@ def estimate(
 
     side = side_m or model.side_m
     if side is None:
-        return Estimate(
-            0, 0, 0, None, 0, trouble="Set how many metres a chip covers: this model does not say."
-        )
+        unknown = translate("Estimate", "Set how many metres a chip covers: this model does not say.")
+        return Estimate(0, 0, 0, None, 0, trouble=unknown)
     whole = area if area is not None else area_of_imagery(info)
     grid = build_grid(whole, side, overlap)
     chips = grid.count
-    trouble = "" if chips else f"The area is smaller than one chip ({side:.0f} m)."
+    small = translate("Estimate", "The area is smaller than one chip ({metres} m).")
+    trouble = "" if chips else small.format(metres=f"{side:.0f}")
     tiles = 0
     if info.kind in ("xyz", "wms", "wmts") and info.max_zoom is not None:
         latitude = (whole.bounds.south + whole.bounds.north) / 2

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
     QHBoxLayout,
     QMainWindow,
     QSplitter,
@@ -17,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from geolocator_gui.gui import focus
 from geolocator_gui.gui.answer_pane import AnswerPane
 from geolocator_gui.gui.commands import Commands
 from geolocator_gui.gui.exports import Exports
@@ -227,6 +230,14 @@ class MainWindow(QMainWindow):
         self.rail.show_page(key)
         self.session.settings.set_text("page", key)
         self.judging.arrange()
+        if not hide and not focus.holds(self.rail):  # arrow keys walk on along the rail
+            focus.enter(panel)
+
+    def next_part(self) -> None:
+        """Put the keyboard into the next part of the window: page, map, what lies under it, tool bar."""
+        under = [self._right.widget(place) for place in range(1, self._right.count())]
+        parts = [self._pages, self.map_view, *under, self.top_bar]
+        focus.next_part([part for part in parts if part is not None])
 
     def toggle_map_only(self) -> None:
         """Hide everything but the map, or show it again."""
@@ -255,21 +266,16 @@ class MainWindow(QMainWindow):
         if self.map is not None:
             self.map.set_heat(on)
 
-    def walk(self, step: int) -> None:
-        """Go to the next or previous match."""
-        self.answer.strip.walk(step)
-
     def _on_workspace(self) -> None:
-        open_ = self.session.workspace is not None
-        if open_:
-            self.make_map()
-            self.setWindowTitle(f"{self.session.workspace.name} – Geolocator")  # type: ignore[union-attr]
-        else:
-            self.setWindowTitle("Geolocator")
+        workspace = self.session.workspace
+        self.setWindowTitle("Geolocator" if workspace is None else f"{workspace.name} – Geolocator")
+        if workspace is None:
             self.welcome.refresh()
-        self._front.setCurrentWidget(self._desk if open_ else self.welcome)
-        if open_:
-            self.photos_panel.list.setFocus()
+            self._front.setCurrentWidget(self.welcome)
+        else:
+            self.make_map()
+            self._front.setCurrentWidget(self._desk)
+            focus.enter(self._pages)
         self.commands.refresh()
 
     def _on_late_page(self, panel: NegativesPanel) -> None:
@@ -278,14 +284,15 @@ class MainWindow(QMainWindow):
         QTimer.singleShot(0, self, lambda: None if self._closed else self.panels["training"])
 
     def _on_message(self, message: object) -> None:
-        # Before a workspace is open there is no desk to lay a message on.
-        over = self._desk if self._front.currentWidget() is self._desk else self.welcome
-        self.toasts.move_to(over)
+        self.toasts.move_to(self.welcome if self.session.workspace is None else self._desk)
 
     def _on_draw(self, shape: str) -> None:
         if self.map is not None and self.map_view is not None:
+            if shape == "view":
+                self.map.outline_view()
+                return
             self.map.draw(shape)  # type: ignore[arg-type]  # one of the literals, through a Qt signal
-            self.map_view.view.setFocus()
+            self.map_view.take_keys()
 
     def _on_show_index(self, row: object) -> None:
         bounds = getattr(row, "bounds", None)
@@ -293,9 +300,7 @@ class MainWindow(QMainWindow):
             self.map.show_bounds(bounds)
 
     def _on_go_index(self, name: str) -> None:
-        for row in self.session.lists.indexes:
-            if row.name == name:
-                self._on_show_index(row)
+        self._on_show_index(next((row for row in self.session.lists.indexes if row.name == name), None))
 
     def _on_go_photo(self, key: int) -> None:
         self.show_page("photos")
@@ -309,16 +314,13 @@ class MainWindow(QMainWindow):
         whole = max(self._right.height(), 400)
         bottom = int(whole * 0.62) if on else ANSWER_HEIGHT
         self._right.setSizes([whole - bottom, bottom, bottom])
-        if self.map is not None:
-            QTimer.singleShot(120, self, self._look_again)
+        QTimer.singleShot(120, self, self._look_again)  # once the map has its new height
 
     def _look_again(self) -> None:
-        if self.map is None:
-            return
         if self.answer.compare_button.isChecked():
-            self.map.show_match(self.answer.rank or 1)
+            self.show_match(self.answer.rank or 1)
         else:
-            self.map.show_answer()
+            self.show_answer()
 
     # -- what comes in ------------------------------------------------------------------------------------
 
@@ -342,15 +344,16 @@ class MainWindow(QMainWindow):
         """Keys that no field wanted: walk matches, compare, judge, shortcuts."""
         if self.judging.take_key(event):
             return
+        now = QApplication.focusWidget()
         match event.key():
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter if isinstance(now, QAbstractButton):
+                now.click()  # Space presses a button everywhere; Return does so only in dialogs
             case Qt.Key.Key_Right:
-                self.walk(1)
+                self.answer.strip.walk(1)
             case Qt.Key.Key_Left:
-                self.walk(-1)
+                self.answer.strip.walk(-1)
             case Qt.Key.Key_Space if self.answer.compare_button.isEnabled() and self.answer.isVisible():
                 self.answer.compare_button.toggle()
-            case Qt.Key.Key_Question:
-                self.commands.show_shortcuts()
             case Qt.Key.Key_Escape if self.answer.compare_button.isChecked():
                 self.answer.compare_button.setChecked(False)
             case _:
@@ -390,9 +393,8 @@ class MainWindow(QMainWindow):
 
     def open_at_start(self, paths: list[Path]) -> None:
         """Open what was named on the command line, else what was open last."""
+        recent = self.session.settings.recent()
         if paths:
             self.inputs.take_paths(paths)
-            return
-        recent = self.session.settings.recent()
-        if recent and self.session.settings.text("reopen", "yes") == "yes":
+        elif recent and self.session.settings.text("reopen", "yes") == "yes":
             self.session.open_workspace(recent[0])

@@ -14,16 +14,10 @@ from pathlib import Path
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.events import Metric, Note, Outcome, Progress
 from geolocator_gui.gui import wording
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.runs import RunFolder, RunState
 from geolocator_gui.workspace import Workspace
 
-_VERBS = {
-    "index": "Index",
-    "mine": "Mining",
-    "train": "Training",
-    "evaluate": "Evaluation",
-    "pairs": "Pairs",
-}
 ALIVE: tuple[RunState, ...] = ("waiting", "running")
 QUEUED = "queued"  # a file in a run's folder: it waits for its turn since then (Unix seconds)
 _NEVER_STARTED_S = 180.0
@@ -69,7 +63,14 @@ class RunRow:
     @property
     def title(self) -> str:
         """`Index centre`."""
-        return f"{_VERBS.get(self.verb, self.verb.capitalize())} {self.thing.name}"
+        verbs = {
+            "index": translate("Runs", "Index"),
+            "mine": translate("Runs", "Mining"),
+            "train": translate("Runs", "Training"),
+            "evaluate": translate("Runs", "Evaluation"),
+            "pairs": translate("Runs", "Pairs"),
+        }
+        return f"{verbs.get(self.verb, self.verb.capitalize())} {self.thing.name}"
 
     @property
     def fraction(self) -> float | None:
@@ -87,44 +88,50 @@ class RunRow:
         """What it does, or how it ended."""
         if self.state == "finished":
             took = (self.updated or 0) - (self.started or self.updated or 0)
-            return f"finished · took {wording.duration(max(took, 0))} · {wording.ago(self.updated)}"
+            words = translate("Runs", "finished · took {time} · {ago}")
+            return words.format(time=wording.duration(max(took, 0)), ago=wording.ago(self.updated))
         if self.state == "failed":
-            return self.message or "failed"
+            return self.message or translate("Runs", "failed")
         if self.state == "stopped":
-            return "stopped" + self._how_far(" at ")
+            return self._how_far(translate("Runs", "stopped"), translate("Runs", "stopped at {percent} %"))
         if self.state == "interrupted":
-            return "its process ended without a word" + self._how_far(" at ")
+            return self._how_far(
+                translate("Runs", "its process ended without a word"),
+                translate("Runs", "its process ended without a word at {percent} %"),
+            )
         if self.queued is not None:
-            return "waits for its turn"
+            return translate("Runs", "waits for its turn")
         if self.stopping:
-            return "stopping after this step…"
+            return translate("Runs", "stopping after this step…")
         if self.progress is None:
-            return "starting…"
+            return translate("Runs", "starting…")
         p = self.progress
         if p.total is None:
             return f"{p.what} · {wording.count(p.done)} {p.unit}".rstrip()
-        parts = [p.what, f"{wording.count(p.done)} of {wording.count(p.total)} {p.unit}".rstrip()]
+        words = translate("Runs", "{done} of {total} {unit}")
+        done = words.format(done=wording.count(p.done), total=wording.count(p.total), unit=p.unit)
+        parts = [p.what, done.rstrip()]
         return " · ".join([*parts, *([wording.left(p.seconds_left)] if p.seconds_left else [])])
 
     def short(self) -> str:
         """For the status bar: `indexing centre 42 % · 3 min left`."""
         verb = {
-            "index": "indexing",
-            "mine": "mining",
-            "train": "training",
-            "evaluate": "evaluating",
-            "pairs": "making pairs",
+            "index": translate("Runs", "indexing"),
+            "mine": translate("Runs", "mining"),
+            "train": translate("Runs", "training"),
+            "evaluate": translate("Runs", "evaluating"),
+            "pairs": translate("Runs", "making pairs"),
         }
         parts = f"{verb.get(self.verb, self.verb)} {self.thing.name}"
         if self.stopping:
-            return f"{parts} · stopping"
+            return f"{parts} · {translate('Runs', 'stopping')}"
         if self.fraction is not None:
             parts += f" {self.fraction * 100:.0f} %"
         seconds = self.progress.seconds_left if self.progress else None
         return f"{parts} · {wording.left(seconds)}" if seconds else parts
 
-    def _how_far(self, joint: str) -> str:
-        return "" if self.fraction is None else f"{joint}{self.fraction * 100:.0f} %"
+    def _how_far(self, plain: str, at: str) -> str:
+        return plain if self.fraction is None else at.format(percent=f"{self.fraction * 100:.0f}")
 
 
 class RunTail:
@@ -153,12 +160,16 @@ class RunTail:
         if row.state == "running" and not self.run.is_locked():
             row = self._news(row)  # it may have written its last word and ended between the two looks
             if row.state == "running":
-                row = replace(row, state="interrupted", hint="What was done is kept: continue it.")
+                row = replace(
+                    row, state="interrupted", hint=translate("Runs", "What was done is kept: continue it.")
+                )
         elif row.state == "interrupted" and self.run.is_locked():
             row = replace(row, state="running")
         queued = _time_in(self.run.path / QUEUED)
         if row.state == "waiting" and queued is None and self._never_started():
-            row = replace(row, state="interrupted", hint="Its process did not start: continue it.")
+            row = replace(
+                row, state="interrupted", hint=translate("Runs", "Its process did not start: continue it.")
+            )
         self.row = replace(row, stopping=row.state == "running" and self.run.stop_requested(), queued=queued)
         return self.row
 

@@ -103,7 +103,9 @@ class StatusBar(QWidget):
             self._job_bar.setValue(round((first.fraction or 0) * 1000))
             self._job_stop.setEnabled(not first.stopping)
         ended = sum(not row.works and row.queued is None for row in self._session.jobs.rows)
-        self._ended.setText(f"{wording.counted(ended, 'run')} {self.tr('ended')}" if ended else "")
+        self._ended.setText(
+            self.tr("{runs} ended").format(runs=wording.counted(ended, "run")) if ended else ""
+        )
         self._ended.setVisible(ended > 0)
 
     def _stop_job(self) -> None:

@@ -90,6 +90,9 @@ class Theme(QObject):
             palette.setColor(role, QColor(colour))
         for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText, QPalette.ColorRole.WindowText):
             palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(t.text_secondary))
+        # Setting the sheet polishes every widget of the program, shown or not: 120 to 290 ms of processor
+        # time for 490 of them, and 110 without the two rules that match all. That is borne once per choice
+        # of the user; a sheet per page would leave hidden pages in the old colours until each is shown.
         self._application.setPalette(palette)
         self._application.setStyleSheet(tokens.fill(self._template, self.scheme, self._icons))
         self.changed.emit()

@@ -16,6 +16,7 @@ from geolocator_gui.configs import LocaliseConfig
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.answers import facts_from, localisation_from
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.records import Localisation, Match, PhotoFacts, PhotoMode
 from geolocator_gui.workspace import write_atomically
 
@@ -80,24 +81,30 @@ class PhotoCard:
         if self.state == "failed":
             return self.error
         if self.state == "locating":
-            return "locating…"
+            return translate("Tray", "locating…")
         if self.state == "queued":
-            return "queued"
+            return translate("Tray", "queued")
         mode = self.guessed_mode
         if mode is None:
-            return "reading…" if self.facts is None else ""
-        parts = [{"panorama": "panorama", "perspective": "photo", "drone": "from above"}[mode]]
+            return translate("Tray", "reading…") if self.facts is None else ""
+        kinds = {
+            "panorama": translate("Tray", "panorama"),
+            "perspective": translate("Tray", "photo"),
+            "drone": translate("Tray", "from above"),
+        }
+        parts = [kinds[mode]]
         facts = self.facts
         fov = self.fov or (facts.horizontal_fov if facts else None)
         if mode == "perspective" and fov:
-            parts[0] = f"photo {fov:.0f}°"
+            parts[0] = translate("Tray", "photo {degrees}°").format(degrees=f"{fov:.0f}")
         heading = self.heading if self.heading is not None else (facts.heading if facts else None)
         if heading is not None:
-            parts.append(f"heading {heading % 360:.0f}°")
+            parts.append(translate("Tray", "heading {degrees}°").format(degrees=f"{heading % 360:.0f}"))
         elif self.best is not None and self.best.heading is not None:
-            parts.append(f"heading about {self.best.heading % 360:.0f}°")
+            about = f"{self.best.heading % 360:.0f}"
+            parts.append(translate("Tray", "heading about {degrees}°").format(degrees=about))
         elif mode != "drone":
-            parts.append("no heading")
+            parts.append(translate("Tray", "no heading"))
         return " · ".join(parts)
 
 
@@ -191,11 +198,13 @@ class Tray:
 def summary(tray: Tray, index: str = "", chips: int = 0, top: int = 5) -> str:
     """The line above the list: `6 of 24 located · 1 024 chips, chance 1 in 205`."""
     located = len(tray.located())
-    parts = [f"{wording.count(located)} of {wording.counted(len(tray), 'photo')} located"]
+    words = translate("Tray", "{located} of {photos} located")
+    parts = [words.format(located=wording.count(located), photos=wording.counted(len(tray), "photo"))]
     if chips:
         parts.append(f"{index}, {wording.counted(chips, 'chip')}")
         if chips > top:
-            parts.append(f"top {top} by chance: 1 in {wording.count(round(chips / top))}")
+            words = translate("Tray", "top {top} by chance: 1 in {chips}")
+            parts.append(words.format(top=top, chips=wording.count(round(chips / top))))
     return " · ".join(parts)
 
 

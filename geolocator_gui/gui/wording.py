@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import time
 
+from geolocator_gui.gui.translation import QT_TRANSLATE_N_NOOP, plural, translate
+
 THIN = "\u2009"
+_COUNTED = {
+    "chip": QT_TRANSLATE_N_NOOP("Wording", "{n} chips"),
+    "chip looks": QT_TRANSLATE_N_NOOP("Wording", "{n} chips look"),
+    "pair": QT_TRANSLATE_N_NOOP("Wording", "{n} pairs"),
+    "photo": QT_TRANSLATE_N_NOOP("Wording", "{n} photos"),
+    "run": QT_TRANSLATE_N_NOOP("Wording", "{n} runs"),
+    "selected photo": QT_TRANSLATE_N_NOOP("Wording", "{n} selected photos"),
+    "verdict": QT_TRANSLATE_N_NOOP("Wording", "{n} verdicts"),
+    "day": QT_TRANSLATE_N_NOOP("Wording", "{n} days"),
+}
 
 
 def count(number: int) -> str:
@@ -12,9 +24,14 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", THIN)
 
 
-def counted(number: int, singular: str, plural: str = "") -> str:
-    """`1 chip`, `1 024 chips`."""
-    return f"{count(number)} {singular if number == 1 else plural or singular + 's'}"
+def counted(number: int, noun: str) -> str:
+    """`1 chip`, `1 024 chips`, in the plural form of the user's language.
+
+    Args:
+        number: How many.
+        noun: One of `_COUNTED`; any other is a `KeyError`, because no catalogue could know it.
+    """
+    return plural("Wording", f"{{n}} {noun}", _COUNTED[noun], number).format(n=count(number))
 
 
 def metres(distance: float | None) -> str:
@@ -31,22 +48,24 @@ def metres(distance: float | None) -> str:
 
 def left(seconds: float | None) -> str:
     """`3 min left`; empty while unknown."""
-    return "" if seconds is None else f"{duration(seconds)} left"
+    return "" if seconds is None else translate("Wording", "{time} left").format(time=duration(seconds))
 
 
 def duration(seconds: float) -> str:
     """`8 s`, `3 min`, `2 h 10 min`, `3 days`."""
     if seconds < 1:
-        return "under 1 s"
+        return translate("Wording", "under 1 s")
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return translate("Wording", "{n} s").format(n=f"{seconds:.0f}")
     minutes = round(seconds / 60)
     if minutes < 90:
-        return f"{minutes} min"
+        return translate("Wording", "{n} min").format(n=minutes)
     hours, rest = divmod(minutes, 60)
+    if hours < 48 and rest and hours < 10:
+        return translate("Wording", "{hours} h {minutes} min").format(hours=hours, minutes=rest)
     if hours < 48:
-        return f"{hours} h {rest} min" if rest and hours < 10 else f"{hours} h"
-    return f"{round(hours / 24)} days"
+        return translate("Wording", "{n} h").format(n=hours)
+    return counted(round(hours / 24), "day")
 
 
 def size(number: float) -> str:
@@ -69,13 +88,15 @@ def ago(when: float | None, now: float | None = None) -> str:
         return ""
     seconds = (now if now is not None else time.time()) - when
     if seconds < 60:
-        return "just now"
+        return translate("Wording", "just now")
     if seconds < 3600:
-        return f"{seconds / 60:.0f} min ago"
+        return translate("Wording", "{n} min ago").format(n=f"{seconds / 60:.0f}")
     if seconds < 86400:
-        return f"{seconds / 3600:.0f} h ago"
+        return translate("Wording", "{n} h ago").format(n=f"{seconds / 3600:.0f}")
     days = round(seconds / 86400)
-    return "yesterday" if days == 1 else f"{days} days ago"
+    if days == 1:
+        return translate("Wording", "yesterday")
+    return translate("Wording", "{days} ago").format(days=counted(days, "day"))
 
 
 def score(value: float) -> str:
@@ -85,7 +106,7 @@ def score(value: float) -> str:
 
 def heading(degrees: float) -> str:
     """`214° SW`."""
-    winds = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+    winds = translate("Wording", "N NE E SE S SW W NW", "eight winds, clockwise").split()
     return f"{degrees % 360:.0f}° {winds[round(degrees % 360 / 45) % 8]}"
 
 

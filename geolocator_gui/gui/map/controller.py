@@ -297,6 +297,21 @@ class MapController(QObject):
             case _:
                 pass
 
+    def outline_view(self) -> None:
+        """Work on what the map shows now: an outline without a mouse."""
+        view = self.view_bounds
+        if view is None:
+            return
+
+        def work() -> Any:
+            from geolocator_gui.geo.area import area_from_bbox
+
+            west = (view.west + 180) % 360 - 180
+            east = min(view.east - view.west, 360.0) + west
+            return area_from_bbox((west, view.south, east - 360 if east > 180 else east, view.north), "area")
+
+        self._make_area(work)
+
     def _make_area(self, work: Any) -> None:
         session = self._session
         old = session.area

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
-from PySide6.QtCore import QEvent, QFile, QIODevice, QObject, QUrl, Signal, Slot
+from PySide6.QtCore import QEvent, QFile, QIODevice, QObject, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QColor, QDropEvent
 from PySide6.QtWebChannel import QWebChannel
 from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile, QWebEngineScript, QWebEngineSettings
@@ -125,6 +125,11 @@ class MapView(QWidget):
         if on != self._motion:
             self._motion = on
             self._on_theme()
+
+    def take_keys(self) -> None:
+        """Put the keyboard on the map: arrows move it, + and − zoom, Tab goes to its tools."""
+        self.view.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.page.runJavaScript("map_page.getContainer().focus()")
 
     def close_page(self) -> None:
         """End the page before its profile; called once, when the window closes."""

@@ -241,7 +241,7 @@ def in_words(result: MiningResult, row: int) -> tuple[str, str, str, str]:
         return words, told, "link-variant-off", "negative"
     if rank == 1:
         return "The own chip ranks first.", told, "check-circle-outline", "positive"
-    more = wording.counted(rank - 1, "chip looks", "chips look")
+    more = wording.counted(rank - 1, "chip looks")
     return f"{more} more like it than its own.", told, "alert-outline", "warning"
 
 

@@ -72,7 +72,9 @@ class MiningMenu(QObject):
 
     def _merged(self, merged: Merged) -> None:
         session = self._inspector.session
-        words = f"{wording.counted(merged.added, 'verdict')} {self.tr('came from the other file.')}"
+        words = self.tr("{verdicts} came from the other file.").format(
+            verdicts=wording.counted(merged.added, "verdict")
+        )
         if not merged.conflicts:
             session.notifications.tell(words, level="success")
             return

@@ -29,19 +29,12 @@ from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label, button, card, narrow_combo, number_box, row, tool
 from geolocator_gui.workspace import slug
 
-_VIEWS = {
-    "panorama": "Compares full 360° panoramas.",
-    "panorama_strip": "Compares 360° panoramas, a band around the horizon.",
-    "perspective": "Compares ordinary photos.",
-    "drone": "Compares drone photos.",
-}
-
 
 class AreaPanel(Panel):
     """The page.
 
     Signals:
-        draw_wanted: Draw this shape on the map.
+        draw_wanted: Draw this shape on the map; "view" takes what the map shows.
         import_area_wanted: Choose an area file.
         add_imagery_wanted: "file", "folder", "address" or "provider".
         add_model_wanted: Choose a checkpoint.
@@ -117,6 +110,10 @@ class AreaPanel(Panel):
             layout.addWidget(button(words, partial(self.draw_wanted.emit, shape), icon=icon), at // 2, at % 2)
         layout.addWidget(
             button(self.tr("Import…"), self.import_area_wanted.emit, icon="file-import-outline"), 1, 1
+        )
+        in_view = partial(self.draw_wanted.emit, "view")
+        layout.addWidget(
+            button(self.tr("What the map shows"), in_view, icon="fit-to-screen-outline"), 2, 0, 1, 2
         )
         self._draw = grid
         self.area_name = QLineEdit()
@@ -255,7 +252,7 @@ class AreaPanel(Panel):
             entry = self.session.imagery
             self._imagery_facts.setText(self.tr("opening…") if entry is not None else "")
         else:
-            parts = [f"{info.metres_per_pixel:.2f} m per pixel", info.kind]
+            parts = [self.tr("{metres} m per pixel").format(metres=f"{info.metres_per_pixel:.2f}"), info.kind]
             parts += [wording.one_line(info.attribution, 120)] if info.attribution else []
             self._imagery_facts.setText(" · ".join(parts))
         self._imagery_facts.setVisible(bool(self._imagery_facts.full_text()))
@@ -285,8 +282,16 @@ class AreaPanel(Panel):
             )
         else:
             config = model.config
-            side = f" Chips are {config.side_m:.0f} m wide." if config.side_m else ""
-            self._model_facts.setText(_VIEWS[config.ground_view] + side)
+            views = {
+                "panorama": self.tr("Compares full 360° panoramas."),
+                "panorama_strip": self.tr("Compares 360° panoramas, a band around the horizon."),
+                "perspective": self.tr("Compares ordinary photos."),
+                "drone": self.tr("Compares drone photos."),
+            }
+            parts = [views[config.ground_view]]
+            if config.side_m:
+                parts.append(self.tr("Chips are {metres} m wide.").format(metres=f"{config.side_m:.0f}"))
+            self._model_facts.setText(" ".join(parts))
             self._filling = True
             self.overlap.setValue(round(config.recommended_overlap * 20))
             self.side.setValue(0)

@@ -6,8 +6,9 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout
 
-from geolocator_gui.gui import theme, tokens, wording
+from geolocator_gui.gui import focus, theme, tokens, wording
 from geolocator_gui.gui.catalogue import IndexRow
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Glyph, Label, row
 
 _STATES = {
@@ -35,7 +36,7 @@ class IndexCard(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(index.name)
-        parts = [wording.counted(index.chips, "chip")] if index.chips else [_WORDS[index.state]]
+        parts = [wording.counted(index.chips, "chip")] if index.chips else [_words(index.state)]
         parts += [part for part in (_model(index), wording.size(index.size) if index.size else "") if part]
         parts += [wording.ago(index.created)] if index.created else []
         layout = QVBoxLayout(self)
@@ -62,24 +63,27 @@ class IndexCard(QFrame):
     def paintEvent(self, event: QPaintEvent) -> None:
         """The frame of the active index, and of the one with the focus, is the accent."""
         super().paintEvent(event)
-        if self._active or self.hasFocus():
+        if self.hasFocus():
+            focus.paint_ring(QPainter(self), QRectF(self.rect()))
+        elif self._active:
             painter = QPainter(self)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             pen = painter.pen()
             pen.setColor(theme.current().colour("accent"))
-            pen.setWidthF(2 if self._active else 1)
+            pen.setWidthF(2)
             painter.setPen(pen)
             frame = QRectF(QPointF(1, 1), QPointF(self.width() - 1, self.height() - 1))
             painter.drawRoundedRect(frame, tokens.RADIUS, tokens.RADIUS)
 
 
-_WORDS = {
-    "ready": "ready",
-    "building": "building",
-    "waiting": "waiting",
-    "stopped": "stopped: continue it on the Runs page",
-    "failed": "failed: see the Runs page",
-}
+def _words(state: str) -> str:
+    return {
+        "ready": translate("IndexCard", "ready"),
+        "building": translate("IndexCard", "building"),
+        "waiting": translate("IndexCard", "waiting"),
+        "stopped": translate("IndexCard", "stopped: continue it on the Runs page"),
+        "failed": translate("IndexCard", "failed: see the Runs page"),
+    }[state]
 
 
 def _model(index: IndexRow) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QMenu, QStackedWidget, QWidge
 from geolocator_gui.gui import coordinates, tray, wording
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.tray import PhotoCard
 from geolocator_gui.gui.widgets.basics import Empty, Label, button, card, narrow_combo, number_box
 from geolocator_gui.gui.widgets.photo_list import SCROLL_BAR, PhotoList
@@ -201,15 +202,21 @@ def facts_in_words(chosen: PhotoCard) -> str:
     facts = chosen.facts
     if facts is None:
         return chosen.line()
-    parts = [f"{wording.count(facts.width)} × {wording.count(facts.height)} px"]
+    parts = [
+        translate("Photos", "{width} × {height} px").format(
+            width=wording.count(facts.width), height=wording.count(facts.height)
+        )
+    ]
     if facts.camera:
         parts.append(wording.one_line(facts.camera, 48))
     if facts.taken:
         parts.append(wording.one_line(facts.taken.replace("T", " "), 24))
     if facts.position is not None:
-        parts.append(f"EXIF {coordinates.decimal(facts.position)}")
+        parts.append(
+            translate("Photos", "EXIF {position}").format(position=coordinates.decimal(facts.position))
+        )
     else:
-        parts.append("no EXIF position")
+        parts.append(translate("Photos", "no EXIF position"))
     if facts.heading is not None and facts.heading_is_magnetic:
-        parts.append("heading is magnetic")
+        parts.append(translate("Photos", "heading is magnetic"))
     return " · ".join(parts)

@@ -141,9 +141,13 @@ class RunsPanel(Panel):
         working = len(self.session.jobs.working)
         queued = sum(row.queued is not None for row in rows)
         ended = len(rows) - working - queued
-        parts = [f"{wording.counted(working, 'run')} working"] if working else []
-        parts += [f"{queued} in the queue"] if queued else []
-        parts += [f"{wording.counted(ended, 'run')} ended"] if ended else []
+        parts = []
+        if working:
+            parts.append(self.tr("{runs} working").format(runs=wording.counted(working, "run")))
+        if queued:
+            parts.append(self.tr("{n} in the queue").format(n=wording.count(queued)))
+        if ended:
+            parts.append(self.tr("{runs} ended").format(runs=wording.counted(ended, "run")))
         self.set_subtitle(" · ".join(parts))
         for thing in set(self.cards) - {row.thing for row in rows}:
             self.cards.pop(thing).deleteLater()

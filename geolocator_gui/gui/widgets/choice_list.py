@@ -6,7 +6,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QS
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from geolocator_gui.gui import theme, tokens
+from geolocator_gui.gui import focus, theme, tokens
 from geolocator_gui.gui.widgets.photo_list import text
 
 
@@ -25,6 +25,8 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(look.colour("accent_soft"))
             painter.drawRoundedRect(QRectF(rect).adjusted(0, 1, 0, -1), tokens.RADIUS, tokens.RADIUS)
+        if option.state & QStyle.StateFlag.State_HasFocus:  # type: ignore[attr-defined]
+            focus.paint_ring(painter, QRectF(rect).adjusted(0, 1, 0, -1))
         inner = rect.adjusted(12, 5, -12, -5)
         title = index.data(Qt.ItemDataRole.DisplayRole)
         words = index.data(Qt.ItemDataRole.ToolTipRole)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPixmap, QWheelEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from geolocator_gui.gui import icons, theme, wording
+from geolocator_gui.gui import focus, icons, theme, wording
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.tokens import GRID, SMALL
 from geolocator_gui.gui.tray import PhotoCard
 from geolocator_gui.gui.widgets.basics import Label, tool
 from geolocator_gui.records import Match
 
-_MOST_ZOOM = 24.0
+_MOST_ZOOM, _KEY_ZOOM = 24.0, 1.25
 
 
 class ImagePane(QWidget):
@@ -32,6 +32,7 @@ class ImagePane(QWidget):
         self.heading: float | None = None
         self.span = 360.0
         self.setMinimumSize(96, 96)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
         theme.current().changed.connect(self.update)
 
@@ -62,10 +63,31 @@ class ImagePane(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom about the pointer."""
-        factor = 1.0015 ** event.angleDelta().y()
-        zoom = max(1.0, min(_MOST_ZOOM, self._zoom * factor))
         centre = QPointF(self.width() / 2, self.height() / 2)
-        pointer = event.position() - centre
+        self._zoom_by(1.0015 ** event.angleDelta().y(), event.position() - centre)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """+ and − zoom, 0 shows all, arrows move what is zoomed; else arrows walk the matches."""
+        ways = {
+            Qt.Key.Key_Left: (1, 0),
+            Qt.Key.Key_Right: (-1, 0),
+            Qt.Key.Key_Up: (0, 1),
+            Qt.Key.Key_Down: (0, -1),
+        }
+        key = Qt.Key(event.key())
+        if key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
+            self._zoom_by(1 / _KEY_ZOOM if key == Qt.Key.Key_Minus else _KEY_ZOOM, QPointF())
+        elif key == Qt.Key.Key_0:
+            self.reset()
+        elif key in ways and self._zoom > 1:
+            across, down = ways[key]
+            self._shift += QPointF(across * self.width() / 8, down * self.height() / 8)
+            self.update()
+        else:
+            event.ignore()
+
+    def _zoom_by(self, factor: float, pointer: QPointF) -> None:
+        zoom = max(1.0, min(_MOST_ZOOM, self._zoom * factor))
         self._shift = pointer - (pointer - self._shift) * (zoom / self._zoom)
         self._zoom = zoom
         if zoom == 1.0:
@@ -97,6 +119,12 @@ class ImagePane(QWidget):
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         look = theme.current()
         painter.fillRect(self.rect(), look.colour("hover"))
+        self._paint_picture(painter)
+        if self.hasFocus():
+            focus.paint_ring(painter, QRectF(self.rect()), 4)
+
+    def _paint_picture(self, painter: QPainter) -> None:
+        look = theme.current()
         if self._picture is None:
             side = 32
             place = self.rect().center()
@@ -166,6 +194,8 @@ class Compare(QWidget):
         self._match: Match | None = None
         self._source = ""
         self.photo, self.chip = ImagePane("image-outline"), ImagePane("satellite-variant")
+        self.photo.setAccessibleName(self.tr("Photo"))
+        self.chip.setAccessibleName(self.tr("Chip"))
         self._photo_words, self._chip_words = Label("", "Secondary"), Label("", "Secondary")
         self.blend = QSlider(Qt.Orientation.Horizontal)
         self.blend.setRange(0, 100)

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from geolocator_gui.gui import theme, wording
+from geolocator_gui.gui import focus, theme, wording
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.widgets.photo_list import draw_picture, rounded, text
 from geolocator_gui.records import Localisation, LonLat, Match
@@ -66,6 +66,8 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(pen)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(rect).adjusted(1, 1, -1, -1), 5, 5)
+        if option.state & QStyle.StateFlag.State_HasFocus:
+            focus.paint_ring(painter, QRectF(rect), 5)
         line = QRect(rect.left(), rect.bottom() + 4, side, 18)
         badge = QRectF(line.left() + 1, line.top() + 1, 18, 16)
         rounded(painter, badge, look.colour("accent"), 8)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from geolocator_gui.gui import icons, theme, tokens, wording
+from geolocator_gui.gui import focus, icons, theme, tokens, wording
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.tray import PhotoCard, Tray
 
@@ -101,6 +101,8 @@ class _Delegate(QStyledItemDelegate):
         if chosen:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(frame.adjusted(1, 1, -1, -1), tokens.RADIUS - 1, tokens.RADIUS - 1)
+        if state & QStyle.StateFlag.State_HasFocus:
+            focus.paint_ring(painter, QRectF(rect))
         thumb = QRect(rect.left() + _PAD, rect.top() + _PAD, _THUMB.width(), _THUMB.height())
         failed = card.state == "failed"
         picture = None if failed and card.facts is None else self._pictures.photo(card.path, 288)
@@ -205,7 +207,7 @@ class PhotoList(QListView):
             self.removal_wanted.emit(self.selected_keys())
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
             self.activated_card.emit(self._tray.at(self.currentIndex().row()).key)
-        elif event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Space):
+        elif event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Space, Qt.Key.Key_Escape):
             event.ignore()  # the window walks matches with these
         else:
             super().keyPressEvent(event)
