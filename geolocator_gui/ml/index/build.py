@@ -288,7 +288,7 @@ def produce(
     imagery: Sequence[str],
     batches: Iterable[int],
     times: Times,
-    stored: Callable[[int], tuple[NDArray[np.float16], NDArray[np.void]]] | None = None,
+    stored: Callable[[int], tuple[NDArray[np.float16], NDArray[np.void]] | None] | None = None,
 ) -> Iterator[tuple[int, Embedded]]:
     """Cut ahead in threads, embed here: batches in order, ready to be committed.
 
@@ -299,7 +299,8 @@ def produce(
         imagery: Where the sources are now.
         batches: Which, in order.
         times: Where the encoder's seconds go.
-        stored: Vectors and cells that a batch had before; a batch whose cells are the same keeps its vectors.
+        stored: Vectors and cells that a batch had before, None where they are damaged; a batch whose cells
+            are the same keeps its vectors.
     """
     model = encoder.config
     most = max(part.max_missing for part in manifest.parts)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import AreaError, IndexFolderError
@@ -28,6 +29,7 @@ from geolocator_gui.ml.index.build import (
     summarise,
 )
 from geolocator_gui.ml.index.cells import REMOVED, Cells
+from geolocator_gui.ml.index.companions import packed_files
 from geolocator_gui.ml.index.finish import drop_other_generations, finish_index, finish_switch
 from geolocator_gui.ml.index.manifest import Manifest, Removal, read_manifest, write_manifest
 from geolocator_gui.ml.index.plan import (
@@ -41,7 +43,8 @@ from geolocator_gui.ml.index.plan import (
     part_of,
     plain,
 )
-from geolocator_gui.ml.index.segments import CELL, BatchWriter, batch_bytes, journal_path
+from geolocator_gui.ml.index.segments import BatchWriter, Halves, journal_path
+from geolocator_gui.ml.index.sound import check_sound, read_batch, sound_batch, whole_journal
 
 
 def settled(folder: Path, doing: str | None = None) -> Manifest:
@@ -95,6 +98,7 @@ def extend_index(
                 hint="Finish that first with the command that began it.",
             )
     else:
+        yield from check_sound(folder, manifest)
         manifest = wanted
         write_manifest(folder, manifest)
     cells = Cells(folder, manifest)
@@ -178,7 +182,7 @@ def refresh_index(
     device: str = "auto",
     threads: int | None = None,
 ) -> Steps[IndexSummary]:
-    """Cut every chip anew and embed those batches again in which a pixel has changed.
+    """Cut every chip anew; embed those batches again in which a pixel has changed or that are damaged.
 
     Args:
         folder: Of the index.
@@ -196,35 +200,46 @@ def refresh_index(
         manifest = manifest.updated(state="refreshing")
         write_manifest(folder, manifest)
     old, cells, times = manifest, Cells(folder, manifest), Times()
-    commits, _ = journal.read_committed(journal_path(folder, old.generation))
+    commits, _ = journal.read_all(journal_path(folder, old.generation))
     writer = BatchWriter(folder, old.generation + 1, old.dimension)
     encoder = open_encoder(bundle, old, IndexConfig(imagery=sources, device=device, threads=threads))
 
-    def stored(batch: int) -> tuple[np.ndarray, np.ndarray]:
-        vectors, records = batch_bytes(folder, old.generation, old.dimension, commits[batch])
-        shape = (-1, old.dimension)
-        return np.frombuffer(vectors, dtype="<f2").reshape(shape), np.frombuffer(records, dtype=CELL)
+    damaged: set[int] = set()
 
+    def stored(batch: int) -> tuple[Halves, NDArray[np.void]] | None:
+        found = read_batch(folder, old, commits[batch]) if batch in commits else None
+        if found is None:
+            damaged.add(batch)
+        return found
+
+    for batch in range(len(writer.commits)):  # of an earlier sitting
+        stored(batch)
     pace = Pace("Comparing chips", cells.batches, "batches", done=len(writer.commits))
     changed = 0
     try:
         todo = range(len(writer.commits), cells.batches)
         for batch, item in produce(old, cells, encoder, sources, todo, times, stored):
-            changed += not item.reused
+            changed += not item.reused and batch not in damaged
             writer.commit(item.vectors, item.cells, item.skipped)
             yield from pace.at(batch + 1)
     finally:
         encoder.close()
         writer.close()
-    if not changed and [c.vectors for c in writer.commits] == [c.vectors for c in commits]:
+    before = [commits[batch].vectors for batch in sorted(commits)]
+    if not changed and not damaged and [commit.vectors for commit in writer.commits] == before:
         manifest = old.updated(state="finished")
         write_manifest(folder, manifest)
         drop_other_generations(folder, manifest)
         yield Note("No chip has changed.")
         return summarise(folder, manifest, cells, begin, times.encoder, reused=True)
+    text = f"Refreshed: {changed} batch(es) had changed imagery."
+    if damaged:
+        text = f"{text[:-1]}, {len(damaged)} damaged batch(es) were embedded anew."
+        yield Note(text, "warning")
     manifest = old.updated(
         generation=old.generation + 1,
-        changes=(*old.changes, *times.changes, f"Refreshed: {changed} batch(es) had changed imagery."),
+        changes=(*old.changes, *times.changes, text),
+        files={**old.files, **packed_files(folder, old)},  # its imagery may be new, too
     )
     timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin}
     manifest = yield from finish_index(folder, manifest, cells, timings, switch=True)
@@ -236,13 +251,14 @@ def remove_area(folder: Path, area: Area) -> Steps[IndexSummary]:
 
     Raises:
         AreaError: No chip lies there, or all do.
+        IndexFolderError: The index is damaged; a copy would declare the damage sound.
     """
     import shapely
 
     begin = time.perf_counter()
     old = settled(folder)
     cells = Cells(folder, old)
-    commits, _ = journal.read_committed(journal_path(folder, old.generation))
+    commits = whole_journal(folder, old)
     removal = Removal(geometry=plain(area.to_geojson()["geometry"]), first=0, stop=len(old.parts))
     manifest = old.updated(
         generation=old.generation + 1,
@@ -253,16 +269,17 @@ def remove_area(folder: Path, area: Area) -> Steps[IndexSummary]:
     pace = Pace("Copying chips", cells.batches, "batches")
     try:
         for batch, commit in enumerate(commits):
-            vectors, data = batch_bytes(folder, old.generation, old.dimension, commit)
-            records = np.frombuffer(data, dtype=CELL)
+            vectors, records = sound_batch(folder, old, commit)
             chips = cells.kept(batch, records)
             keep = ~shapely.intersects_xy(area.geometry, chips.lon, chips.lat)
             skipped = dict(commit.skipped)
             if not keep.all():
                 skipped[REMOVED] = skipped.get(REMOVED, 0) + int((~keep).sum())
-            rows = np.frombuffer(vectors, dtype="<f2").reshape(-1, old.dimension)
-            writer.commit(rows[keep], records[keep], skipped)
+            writer.commit(vectors[keep], records[keep], skipped)
             yield from pace.at(batch + 1)
+    except IndexFolderError:
+        drop_other_generations(folder, old)
+        raise
     finally:
         writer.close()
     if writer.rows in (0, old.count):

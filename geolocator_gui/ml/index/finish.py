@@ -11,7 +11,7 @@ from geolocator_gui.events import Note, Progress, Steps
 from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.cells import Cells
-from geolocator_gui.ml.index.companions import packed_files, settings_sha256
+from geolocator_gui.ml.index.companions import PACKED, settings_sha256
 from geolocator_gui.ml.index.manifest import (
     CHIPS_FILE,
     NEXT,
@@ -58,7 +58,7 @@ def finish_index(
     yield Progress("Writing the chips' table", 0, 1)
     write_chips(folder, manifest, cells, commits, prefix + CHIPS_FILE)
     yield Progress("Writing the chips' table", 1, 1)
-    files = packed_files(folder, manifest)
+    files = {name: checksum for name, checksum in manifest.files.items() if name.startswith(PACKED)}
     files[CHIPS_FILE] = file_sha256(folder / (prefix + CHIPS_FILE))
     yield from build_search(folder, manifest, prefix + SEARCH_FILE)
     if (folder / (prefix + SEARCH_FILE)).exists():

@@ -125,6 +125,7 @@ class Manifest(Config):
         files: sha256 of derived files, and of imagery that travelled with the index, by name.
         journal_sha256: Of the journal's committed bytes when the index was last finished.
         settings_sha256: Of the settings of the run that built it, see `companions`.
+        merged_from: `journal_sha256` of each index that it was merged of.
         changes: What was done to the index later, in words.
         timings: Seconds by name; the only thing two equal builds differ in, with `created`.
         created: ISO date of the start.
@@ -146,6 +147,7 @@ class Manifest(Config):
     files: dict[str, str] = Field(default_factory=dict)
     journal_sha256: str = ""
     settings_sha256: str = ""
+    merged_from: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     timings: dict[str, float] = Field(default_factory=dict)
     created: str = ""

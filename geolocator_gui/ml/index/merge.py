@@ -11,7 +11,7 @@ import numpy as np
 
 from geolocator_gui.errors import IndexFolderError
 from geolocator_gui.events import Note, Pace, Steps
-from geolocator_gui.ml.index import durable, journal
+from geolocator_gui.ml.index import durable
 from geolocator_gui.ml.index.build import IndexSummary, summarise
 from geolocator_gui.ml.index.cells import DUPLICATE, Cells
 from geolocator_gui.ml.index.finish import finish_index
@@ -25,7 +25,8 @@ from geolocator_gui.ml.index.manifest import (
     write_manifest,
 )
 from geolocator_gui.ml.index.plan import local_part, relative_source
-from geolocator_gui.ml.index.segments import CELL, BatchWriter, batch_bytes, journal_path
+from geolocator_gui.ml.index.segments import BatchWriter
+from geolocator_gui.ml.index.sound import sound_batch, whole_journal
 
 
 def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
@@ -36,11 +37,12 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
         out: Folder of the new index.
 
     Raises:
-        IndexFolderError: They are of different models, not finished, or `out` holds something else.
+        IndexFolderError: They are of different models, not finished or damaged, or `out` holds something else.
     """
     begin = time.perf_counter()
     sources = [read_manifest(folder) for folder in folders]
     _check(folders, sources)
+    journals = [whole_journal(folder, source) for folder, source in zip(folders, sources, strict=True)]
     manifest = _start(folders, sources, out)
     cells = Cells(out, manifest)
     if manifest.state == "finished":
@@ -52,14 +54,13 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
     pace = Pace("Copying chips", cells.batches, "batches", done=len(writer.commits))
     first_batch = first_part = first_source = 0
     try:
-        for folder, source in zip(folders, sources, strict=True):
-            commits, _ = journal.read_committed(journal_path(folder, source.generation))
+        for folder, source, commits in zip(folders, sources, journals, strict=True):
             for commit in commits:
                 batch = first_batch + commit.batch
                 if batch < len(writer.commits):
                     continue
-                body, data = batch_bytes(folder, source.generation, source.dimension, commit)
-                records = np.frombuffer(data, dtype=CELL).copy()
+                vectors, found = sound_batch(folder, source, commit)
+                records = found.copy()
                 fresh, _ = cells.chips(batch)
                 keep = np.isin(records["cell"], fresh.ids)
                 records["part"] += first_part
@@ -67,7 +68,6 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
                 skipped = dict(commit.skipped)
                 if not keep.all():
                     skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
-                vectors = np.frombuffer(body, dtype="<f2").reshape(-1, source.dimension)
                 writer.commit(vectors[keep], records[keep], skipped)
                 yield from pace.at(batch + 1)
             first_batch += len(commits)
@@ -124,6 +124,7 @@ def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> M
         removed=tuple(removed),
         encoder=sources[0].encoder,
         changes=(f"Merged of {names}.",),
+        merged_from=tuple(source.journal_sha256 for source in sources),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     if (out / MANIFEST_FILE).exists():
@@ -131,6 +132,12 @@ def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> M
         if (manifest.fingerprint, manifest.parts) != (wanted.fingerprint, wanted.parts):
             raise IndexFolderError(
                 "this folder holds another index", path=out, hint="Choose another folder with --out."
+            )
+        if manifest.merged_from and manifest.merged_from != wanted.merged_from:
+            raise IndexFolderError(
+                "this folder holds these indexes as they were before; they have changed since",
+                path=out,
+                hint="Choose another folder with --out, or delete this one.",
             )
         durable.sweep(out)
         return manifest
