@@ -217,7 +217,8 @@ class Gallery(QListView):
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.inspector.place is not None:
             self.opened.emit(self.inspector.place)
         elif event.text() and not event.modifiers() and verdicts.verdict_for_key(event.text()):
-            self.verdict_key.emit(event.text())
+            if not event.isAutoRepeat():  # one press, one verdict
+                self.verdict_key.emit(event.text())
         else:
             event.ignore()
 

@@ -40,6 +40,7 @@ class Inspector(QObject):
         pointed: A candidate is under the pointer; its place, or None.
         row_wanted: A query was chosen elsewhere (map, plot, undo); its row.
         moves_changed: Another mining is compared with, or none.
+        leaving: What is shown is about to be another workspace or mining: hand over what is being typed.
     """
 
     minings_changed = Signal()
@@ -49,6 +50,7 @@ class Inspector(QObject):
     pointed = Signal(object)
     row_wanted = Signal(int)
     moves_changed = Signal()
+    leaving = Signal()
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -64,6 +66,7 @@ class Inspector(QObject):
         self.selected: list[int] = []
         self.moves_sentence = ""
         self._opening: Path | None = None
+        self._damaged: set[Path] = set()
         self.judging.moved_to.connect(self.row_wanted)
         session.workspace_changed.connect(self._on_workspace)
         session.lists_changed.connect(self.refresh)
@@ -82,10 +85,16 @@ class Inspector(QObject):
             if found != self.minings:
                 self.minings = found
                 self.minings_changed.emit()
-            if self.result is None and found and self._opening is None:
-                self.open(found[0])
+            self._open_newest()
 
         self.session.background.run(lambda: finished_minings(workspace.mining), success, owner=self)
+
+    def _open_newest(self) -> None:
+        """Show the newest mining that can be read, where none is shown or on its way."""
+        if self.result is None and self._opening is None:
+            newest = next((folder for folder in self.minings if folder not in self._damaged), None)
+            if newest is not None:
+                self.open(newest)
 
     def open(self, folder: Path) -> None:
         """Show a mining."""
@@ -103,9 +112,10 @@ class Inspector(QObject):
             return _Opened(result, read_marks(workspace.marks), source, _compared_with(result))
 
         def success(opened: _Opened) -> None:
+            if workspace is not self.session.workspace or self._opening != folder:
+                return  # another one was asked for meanwhile
             self._opening = None
-            if workspace is not self.session.workspace:
-                return
+            self._damaged.discard(folder)
             if opened.source:
                 self.session.imagery_pool.add(opened.source, opened.source)
             self._show(opened.result, opened.source, workspace.marks, opened.marks)
@@ -113,12 +123,20 @@ class Inspector(QObject):
                 self.compare_with(opened.before)
 
         def failure(error: Exception) -> None:
-            self._opening = None
+            if workspace is not self.session.workspace:
+                return
+            self._damaged.add(folder)
             self.session.notifications.error(error)
+            if self._opening == folder:
+                self._opening = None
+                self._open_newest()
+            if self.result is not None:
+                self.minings_changed.emit()  # the choice goes back to what is shown
 
         self.session.background.run(work, success, failure, owner=self)
 
     def _show(self, result: MiningResult | None, source: str, file: Path, marks: list[Mark]) -> None:
+        self.leaving.emit()
         self.result, self.source = result, source
         self.row, self.candidates, self.place, self.selected = None, [], None, []
         self.moves_sentence = ""
@@ -130,8 +148,9 @@ class Inspector(QObject):
             self.row_wanted.emit(int(self.table.rows[0]))
 
     def _on_workspace(self) -> None:
+        self.leaving.emit()
         self.judging.flush()
-        self.minings, self._opening = [], None
+        self.minings, self._opening, self._damaged = [], None, set()
         workspace = self.session.workspace
         self._show(None, "", workspace.marks if workspace is not None else Path(), [])
         self.minings_changed.emit()
@@ -207,31 +226,42 @@ class Inspector(QObject):
 
     # -- judging ------------------------------------------------------------------------------------------
 
-    def judge(self, verdict: Verdict, *, walk_candidates: bool = False) -> None:
+    def judge(self, verdict: Verdict, *, walk_candidates: bool = False, note: str | None = None) -> None:
         """Give a verdict on what is chosen and go on: to the next query, or the next candidate.
 
         Args:
             verdict: "bad_pair" is said of photo and own chip, the others of the chosen candidate.
             walk_candidates: Stay with the query until its candidates are through.
+            note: Goes along with it; None keeps what was noted. A verdict on a selection takes none.
         """
         result, row = self.result, self.row
         if result is None or row is None:
             return
+        tell = self.session.notifications.tell
         if len(self.selected) > 1:
             rows = list(self.selected)
             keys = [result.pair_key(r) if verdict == "bad_pair" else result.hardest_key(r) for r in rows]
             self.judging.say([key for key in keys if key is not None], verdict)
             count = wording.counted(sum(key is not None for key in keys), "photo")
-            self.session.notifications.tell(f"{count} {self.tr('judged together; Ctrl+Z undoes it.')}")
+            tell(f"{count} {self.tr('judged together; Ctrl+Z undoes it.')}")
+            return
+        if self.table.line(row) is None:
+            tell(
+                self.tr("Not judged: the filters hide this photo."),
+                self.tr("Choose one of the list, or show all."),
+                "warning",
+            )
             return
         key = result.pair_key(row) if verdict == "bad_pair" else self.key()
         if key is None:
-            self.session.notifications.tell(
-                self.tr("There is nothing to judge here: the photo has no chip of its own in this index."),
+            tell(
+                self.tr("This photo has no chip of its own here, so there is no pair to judge.")
+                if verdict == "bad_pair"
+                else self.tr("There is no impostor to judge here."),
                 level="warning",
             )
             return
-        self.judging.say([key], verdict)
+        self.judging.say([key], verdict, note)
         place = len(self.candidates) if self.place is None or verdict == "bad_pair" else self.place + 1
         if walk_candidates and place < len(self.candidates):
             self.lift(place)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from geolocator_gui.gui.panels.negatives import NegativesPanel
 
 _TABLE_WIDTH, _WIDE_WINDOW, _ROW_HEIGHT = 416, 1200, 248
+_WALKING = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down)
 
 
 class JudgingPlace(QObject):
@@ -75,12 +76,19 @@ class JudgingPlace(QObject):
     def take_key(self, event: QKeyEvent) -> bool:
         """A key that no field wanted; False when it is none of the page's own."""
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-        return self.is_open and plain and self._panel.take_key(Qt.Key(event.key()))
+        if not (self.is_open and plain):
+            return False
+        key = Qt.Key(event.key())
+        if event.isAutoRepeat() and key not in _WALKING:
+            return self._panel.inspector.result is not None  # one press, one verdict, one toggle
+        return self._panel.take_key(key)
 
     def undo(self) -> None:
-        """Take back the last verdict while the page is open, else the last removal."""
-        if not (self.is_open and self._panel.undo()):
+        """Take back the last verdict while the page is open, the last removal of a photo on the others."""
+        if not self.is_open:
             self._panel.session.undo()
+        elif not self._panel.undo():
+            self._panel.session.notifications.tell(self.tr("There is no verdict left to take back."))
 
     def redo(self) -> None:
         """Give the verdict again that was taken back."""

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QItemSelection, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
+import numpy as np
+from PySide6.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -113,14 +123,24 @@ class QueryList(QTableView):
             self._inspector.selected = [row]
             self._inspector.choose(row)
             return
-        self.setCurrentIndex(self.model().index(line, 1))
-        self.scrollTo(self.model().index(line, 1))
+        # Not the view's `setCurrentIndex`: that selects as a click with the keys held now (Ctrl of Ctrl+Z).
+        wanted = self.model().index(line, 1)
+        self.selectionModel().setCurrentIndex(
+            wanted,
+            QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows,
+        )
+        self.scrollTo(wanted)
 
     def selected_rows(self) -> list[int]:
         """Rows of the mining that are selected."""
         table = self._inspector.table
-        lines = sorted({index.row() for index in self.selectionModel().selectedRows()})
-        return [row for line in lines if (row := table.source(line)) is not None]
+        lines: set[int] = set()
+        for span in self.selectionModel().selection():  # spans: "all" of 100 000 lines is one
+            lines.update(range(span.top(), span.bottom() + 1))
+        inside = np.fromiter(lines, np.int64, len(lines))
+        inside.sort()
+        rows: list[int] = table.rows[inside[inside < len(table.rows)]].tolist()
+        return rows
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         """The selection is what a batch verdict or an export is about."""
@@ -144,7 +164,8 @@ class QueryList(QTableView):
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._open(self.currentIndex().row())
         elif plain and event.text() and verdicts.verdict_for_key(event.text()):
-            self.verdict_key.emit(event.text())
+            if not event.isAutoRepeat():  # one press, one verdict
+                self.verdict_key.emit(event.text())
         elif event.text() and event.text().isprintable() and plain:
             event.ignore()  # the window's own keys: Space, ?
         else:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
     QHBoxLayout,
-    QLineEdit,
     QProgressBar,
     QPushButton,
     QStackedWidget,
@@ -24,6 +23,7 @@ from geolocator_gui.gui.negatives.filters import FilterBar
 from geolocator_gui.gui.negatives.inspector import Inspector
 from geolocator_gui.gui.negatives.map_link import MapLink
 from geolocator_gui.gui.negatives.menu import MiningMenu
+from geolocator_gui.gui.negatives.note_field import NoteField
 from geolocator_gui.gui.negatives.query_list import QueryList
 from geolocator_gui.gui.negatives.start_form import StartForm
 from geolocator_gui.gui.panels.page import Panel
@@ -105,7 +105,7 @@ class NegativesPanel(Panel):
                 verdict = verdicts.verdict_for_key(chr(key) if 0 < key < 128 else "")
                 if verdict is None:
                     return False
-                self.inspector.judge(verdict)
+                self._judge_now(verdict)
         return True
 
     def undo(self) -> bool:
@@ -125,6 +125,7 @@ class NegativesPanel(Panel):
 
     def close_page(self) -> None:
         """Write what waits; the last call."""
+        self.note.commit()
         self.bench.close_tall()
         self.inspector.judging.flush()
         self.bench.close_scratch()
@@ -151,9 +152,10 @@ class NegativesPanel(Panel):
         column = QVBoxLayout(self._judge)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        self.note = QLineEdit()
-        self.note.setPlaceholderText(self.tr("Note (N)"))
-        self.note.editingFinished.connect(self._on_note)
+        self.note = NoteField()
+        self.note.written.connect(self.inspector.judging.note)
+        self.note.left.connect(self.list.setFocus)
+        self.inspector.leaving.connect(self.note.commit)
         grid = QGridLayout()
         grid.setSpacing(6)
         self.buttons: dict[Verdict, QPushButton] = {}
@@ -207,16 +209,25 @@ class NegativesPanel(Panel):
     def _on_key(self, text: str) -> None:
         verdict = verdicts.verdict_for_key(text)
         if verdict is not None:
-            self.inspector.judge(verdict, walk_candidates=self.sender() is self.bench.gallery)
+            self._judge_now(verdict, walk_candidates=self.sender() is self.bench.gallery)
 
     def _press(self, verdict: Verdict) -> None:
         if not self.buttons[verdict].isChecked():
             # The button of the verdict that stands was pressed once more: it is taken back.
             keys = [key for key in (self._key_of(verdict),) if key is not None]
+            self.note.commit()
             self.inspector.judging.withdraw(keys)
         else:
-            self.inspector.judge(verdict)
+            self._judge_now(verdict)
         self._on_chosen()
+
+    def _judge_now(self, verdict: Verdict, *, walk_candidates: bool = False) -> None:
+        """Give a verdict; a note that is being typed goes along with it."""
+        inspector = self.inspector
+        listed = inspector.row is not None and inspector.table.line(inspector.row) is not None
+        single = listed and len(inspector.selected) < 2 and self._key_of(verdict) is not None
+        note = self.note.take() if single else None
+        inspector.judge(verdict, walk_candidates=walk_candidates, note=note)
 
     def _key_of(self, verdict: Verdict) -> tuple[str, str] | None:
         inspector = self.inspector
@@ -224,25 +235,21 @@ class NegativesPanel(Panel):
             return None
         return inspector.result.pair_key(inspector.row) if verdict == "bad_pair" else inspector.key()
 
-    def _on_note(self) -> None:
-        key = self.inspector.key()
-        if key is not None and self.note.isModified():
-            self.note.setModified(False)
-            self.inspector.judging.note(key, self.note.text())
-        self.list.setFocus()
-
     def _on_chosen(self) -> None:
         inspector = self.inspector
-        said = ""
+        judging = inspector.judging
         for name, made in self.buttons.items():
             key = self._key_of(name)
-            mark = None if key is None else inspector.judging.marks.get(*key)
-            made.setChecked(mark is not None and mark.verdict == name)
+            made.setChecked(judging.verdict(key) == name)
             made.setEnabled(key is not None)
-            if mark is not None and mark.note:
-                said = mark.note
-        if not self.note.hasFocus():
-            self.note.setText(said)
+        # A pair said to be bad is what there is to note about; else the note is about the impostor.
+        pair = self._key_of("bad_pair")
+        about = pair if judging.verdict(pair) == "bad_pair" else inspector.key()
+        mark = None if about is None else judging.marks.get(*about)
+        self.note.setPlaceholderText(
+            self.tr("Note on the pair (N)") if about == pair and pair is not None else self.tr("Note (N)")
+        )
+        self.note.show_note(about, "" if mark is None else mark.note)
 
     def _on_judged(self) -> None:
         progress = self.inspector.judging.progress
