@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
     QGridLayout,
+    QLabel,
     QLineEdit,
     QVBoxLayout,
     QWidget,
 )
 
 from geolocator_gui.gui.catalogue import ModelRow
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Label
 from geolocator_gui.gui.widgets.choice_list import ChoiceList
 from geolocator_gui.workspace import ImageryEntry
@@ -55,10 +56,13 @@ class AddressDialog(Dialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(
             parent,
-            "Tile server",
-            "Tiles are fetched only for areas that you look at or index, and kept in the workspace. "
-            "Write {x}, {y} and {z} where the numbers go.",
-            "Add imagery",
+            translate("Dialog", "Tile server"),
+            translate(
+                "Dialog",
+                "Tiles are fetched only for areas that you look at or index, and kept in the workspace. "
+                "Write {x}, {y} and {z} where the numbers go.",
+            ),
+            translate("Dialog", "Add imagery"),
         )
         self.address, self.name, self.attribution = QLineEdit(), QLineEdit(), QLineEdit()
         self.address.setPlaceholderText("https://tiles.example.org/{z}/{x}/{y}.jpg")
@@ -98,17 +102,20 @@ class ModelDialog(Dialog):
     def __init__(self, parent: QWidget, file: Path, models: list[ModelRow]) -> None:
         super().__init__(
             parent,
-            f"Which model is {file.name}?",
-            "A checkpoint holds only numbers: what it was trained for decides how photos and chips are put "
-            "before it.",
-            "Add model",
+            translate("Dialog", "Which model is {file}?").format(file=file.name),
+            translate(
+                "Dialog",
+                "A checkpoint holds only numbers: what it was trained for decides how photos and chips are "
+                "put before it.",
+            ),
+            translate("Dialog", "Add model"),
         )
         self.choices = ChoiceList()
         for model in models:
             self.choices.add(model.name, model.title, _explained(model))
         self.body.addWidget(self.choices)
         self.finish()
-        self.setMinimumHeight(420)
+        self.setMinimumSize(640, 420)
         self.choices.setCurrentRow(_likely(file, models))
 
     def preset(self) -> str:
@@ -120,37 +127,41 @@ class ShortcutsDialog(Dialog):
     """Every shortcut."""
 
     def __init__(self, parent: QWidget, shortcuts: list[tuple[str, str]]) -> None:
-        super().__init__(parent, "Shortcuts", "", "Close")
+        super().__init__(parent, translate("Dialog", "Shortcuts"), "", translate("Dialog", "Close"))
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
         grid.setVerticalSpacing(6)
         half = (len(shortcuts) + 1) // 2
         for place, (keys, words) in enumerate(shortcuts):
             row, column = place % half, 2 * (place // half)
-            label = Label(keys, "Strong")
-            label.setMinimumWidth(96)
+            label = QLabel(keys)  # none of these may be elided
+            label.setObjectName("Strong")
             grid.addWidget(label, row, column)
-            text = Label(words)
-            text.setMinimumWidth(190)
-            grid.addWidget(text, row, column + 1, Qt.AlignmentFlag.AlignLeft)
+            grid.addWidget(QLabel(words), row, column + 1)
         self.body.addLayout(grid)
         self.finish()
-        self.setMinimumWidth(680)
+        self.setMinimumSize(0, 0)  # as wide as its words
         for made in self.buttons.buttons():
             if self.buttons.buttonRole(made) == QDialogButtonBox.ButtonRole.RejectRole:
                 made.hide()
 
 
 def _explained(model: ModelRow) -> str:
+    # What a narrow dialog cuts off is the end: first what the model is for.
+    config = model.config
     views = {
-        "panorama": "360° panoramas",
-        "panorama_strip": "360° panoramas, a band around the horizon",
-        "perspective": "ordinary photos",
-        "drone": "drone photos",
+        "panorama": translate("Dialog", "for 360° panoramas"),
+        "panorama_strip": translate("Dialog", "for 360° panoramas, a band around the horizon"),
+        "perspective": translate("Dialog", "for ordinary photos"),
+        "drone": translate("Dialog", "for drone photos"),
     }
-    side = f"chips {model.config.side_m:.0f} m wide" if model.config.side_m else "chip size is yours to set"
-    trained = f"trained on {model.config.trained_on} · " if model.config.trained_on else ""
-    return f"{trained}for {views[model.config.ground_view]} · {side}"
+    side = translate("Dialog", "chip size is yours to set")
+    if config.side_m:
+        side = translate("Dialog", "chips {metres} m wide").format(metres=f"{config.side_m:.0f}")
+    parts = [views[config.ground_view], side]
+    if config.trained_on:
+        parts.append(translate("Dialog", "trained on {data}").format(data=config.trained_on))
+    return " · ".join(parts)
 
 
 def _likely(file: Path, models: list[ModelRow]) -> int:

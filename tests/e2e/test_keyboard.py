@@ -96,6 +96,8 @@ def test_the_main_job_with_the_keyboard_alone(make_window, wait, ask, town, phot
     assert wait(lambda: all(card.state == "located" for card in session.tray), 120)
 
     # walk photos and matches, compare, come back
+    window.activateWindow()  # a window manager does so when a dialog closes; offscreen there is none
+    assert wait(window.isActiveWindow, 5)
     keys.press(Key.Key_2, Mod.ControlModifier)
     assert window.photos_panel.list.hasFocus()
     keys.press(Key.Key_Down)
@@ -150,7 +152,10 @@ def test_the_main_job_with_the_keyboard_alone(make_window, wait, ask, town, phot
     QTimer.singleShot(300, look)
     keys.press(Key.Key_Question)
     assert wait(lambda: shown == ["Shortcuts"], 5), shown
+    window.activateWindow()
+    assert wait(window.isActiveWindow, 5)
     keys.press(Key.Key_X, Mod.AltModifier)
+    assert wait(lambda: QApplication.activePopupWidget() is not None, 5), "Alt+X opened no menu"
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
     assert any("GeoJSON" in action.text() for action in menu.actions())

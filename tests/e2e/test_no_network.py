@@ -62,7 +62,7 @@ def test_nothing_is_sent_from_a_namespace_without_a_network(root) -> None:
     if subprocess.run([*enter, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system does not let `unshare` make a network namespace")
     inside = f"{Path(__file__).relative_to(root)}::test_inside"
-    command = [*enter, sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", inside]
+    command = [*enter, sys.executable, "-m", "pytest", "-v", "-n", "0", "-p", "no:cacheprovider", inside]
     done = subprocess.run(
         command, cwd=root, env={**os.environ, _INSIDE: "1"}, capture_output=True, text=True, check=False
     )

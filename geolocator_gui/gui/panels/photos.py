@@ -198,7 +198,7 @@ class PhotosPanel(Panel):
 def facts_in_words(chosen: PhotoCard) -> str:
     """What is known of a photo, for the details."""
     if chosen.state == "failed":
-        return "\n".join(part for part in (chosen.error, chosen.hint) if part)
+        return "\n".join(part[:1].upper() + part[1:] for part in (chosen.error, chosen.hint) if part)
     facts = chosen.facts
     if facts is None:
         return chosen.line()

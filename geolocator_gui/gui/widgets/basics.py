@@ -22,6 +22,8 @@ from PySide6.QtWidgets import (
 from geolocator_gui.gui import icons, theme
 from geolocator_gui.gui.tokens import GRID, MARGIN
 
+_EASY_TO_READ = 480  # pixels of small text on a line
+
 
 class Label(QLabel):
     """Plain text, never markup; elided on one line unless it wraps."""
@@ -193,6 +195,7 @@ class Empty(QWidget):
         layout.addWidget(heading)
         words = Label(text, "Secondary", wrap=True)
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        words.setMaximumWidth(_EASY_TO_READ)
         layout.addWidget(words)
         layout.addSpacing(GRID)
         for made in buttons:

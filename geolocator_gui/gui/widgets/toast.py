@@ -54,6 +54,7 @@ class _Toast(QFrame):
             links.append(link(self.tr("Show log"), lambda: stack.show_log(log)))
         if links:
             words.addWidget(row(*links, 0, spacing=16))
+        words.addStretch(1)  # the first line stays level with the icon
         layout.addLayout(words, 1)
         close = tool("close", self.tr("Close this message"), lambda: stack.drop(self))
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
@@ -132,7 +133,8 @@ class Toasts(QObject):
         # The upper right corner of the map is free: tools are left, the legend is below.
         top = 44 + 12
         for toast in self.shown:
-            toast.adjustSize()
+            toast.ensurePolished()
+            toast.resize(toast.width(), toast.layout().totalHeightForWidth(toast.width()))  # type: ignore[union-attr]
             toast.move(QPoint(self._over.width() - toast.width() - 16, top))
             toast.raise_()
             top += toast.height() + 8
