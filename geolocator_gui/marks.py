@@ -12,6 +12,7 @@ and a candidate counts; a row without a verdict withdraws it. So appending is en
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -110,6 +111,7 @@ class Marks:
 
     def __init__(self, marks: Iterable[Mark] = ()) -> None:
         self._said: dict[Key, Mark] = {}
+        self._given: dict[Key, Mark] = {}
         self._undo: list[tuple[Change, ...]] = []
         self._redo: list[tuple[Change, ...]] = []
         for mark in marks:
@@ -139,20 +141,32 @@ class Marks:
         return self._apply(marks)
 
     def undo(self) -> list[Mark]:
-        """Take the last step back; returns the rows to append, [] when there is nothing to undo."""
-        if not self._undo:
-            return []
-        changes = self._undo.pop()
-        self._redo.append(changes)
-        return self._apply([change.back() for change in reversed(changes)])
+        """Take the last step back; returns the rows to append, [] when there is nothing to undo.
+
+        What somebody else has said since stays: only own words are taken back.
+        """
+        while self._undo:
+            changes = tuple(change for change in self._undo.pop() if self._is_own(change.after.key))
+            if changes:
+                self._redo.append(changes)
+                return self._apply([change.back() for change in reversed(changes)])
+        return []
 
     def redo(self) -> list[Mark]:
         """Do the last undone step again; returns the rows to append, [] when there is nothing to redo."""
-        if not self._redo:
-            return []
-        changes = self._redo.pop()
-        self._undo.append(changes)
-        return self._apply([replace(change.after, time=now()) for change in changes])
+        while self._redo:
+            changes = tuple(change for change in self._redo.pop() if self._is_own(change.after.key))
+            if changes:
+                self._undo.append(changes)
+                time = now()
+                return self._apply([replace(change.after, time=time) for change in changes])
+        return []
+
+    def rebase(self, marks: Iterable[Mark]) -> None:
+        """Take over the rows of the file, in which others wrote too; own steps can still be undone."""
+        self._said = {}
+        for mark in marks:
+            self._take(mark)
 
     @property
     def can_undo(self) -> bool:
@@ -179,7 +193,12 @@ class Marks:
     def _apply(self, marks: Sequence[Mark]) -> list[Mark]:
         for mark in marks:
             self._take(mark)
+            self._given[mark.key] = mark
         return list(marks)
+
+    def _is_own(self, key: Key) -> bool:
+        given, stands = self._given.get(key), self._said.get(key)
+        return given is not None and stands == (given if given.verdict else None)
 
     def _take(self, mark: Mark) -> None:
         if mark.verdict:
@@ -236,6 +255,21 @@ def read_marks(path: Path) -> list[Mark]:
     return marks
 
 
+def readable_marks(path: Path) -> list[Mark]:
+    """The rows of a damaged marks file that can be understood; [] where there is none."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\0", "")
+    except OSError:
+        return []
+    marks = []
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    with contextlib.suppress(csv.Error):  # what came before stands
+        for row in rows:
+            with contextlib.suppress(DataError):  # of the damaged ones `read_marks` tells the first
+                marks.append(_mark(row, path, rows.line_num))
+    return marks
+
+
 def _is_whole(row: Mapping[str | None, object]) -> bool:
     return all(value is not None for value in row.values()) and row.get("verdict") in (*VERDICTS, "")
 
@@ -268,7 +302,7 @@ def append_marks(path: Path, marks: Sequence[Mark]) -> None:
         write_marks(path, read_marks(path))
     with path.open("ab") as file:
         start = "" if file.tell() else _line(COLUMNS)
-        file.write((start + "".join(map(_row, marks))).encode())
+        file.write((start + _rows(marks)).encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -290,11 +324,15 @@ def write_marks(path: Path, marks: Iterable[Mark]) -> None:
 
 def marks_text(marks: Iterable[Mark]) -> str:
     """A whole marks file."""
-    return _line(COLUMNS) + "".join(_row(mark) for mark in marks)
+    return _line(COLUMNS) + _rows(marks)
 
 
-def _row(mark: Mark) -> str:
-    return _line((mark.query, mark.candidate, mark.verdict, mark.note, mark.time, mark.mining))
+def _rows(marks: Iterable[Mark]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(
+        (mark.query, mark.candidate, mark.verdict, mark.note, mark.time, mark.mining) for mark in marks
+    )
+    return out.getvalue()
 
 
 def _line(values: Sequence[str]) -> str:

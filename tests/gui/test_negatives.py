@@ -8,6 +8,7 @@ import pytest
 
 from geolocator_gui.events import finish
 from geolocator_gui.marks import Mark, append_marks, read_marks
+from geolocator_gui.marks_file import MarksFile
 from geolocator_gui.ml.mining import mine
 from geolocator_gui.ml.mining_parts import MiningData
 
@@ -151,15 +152,17 @@ def test_a_selection_is_judged_at_once_and_undone_at_once(page, wait) -> None:
 
 
 def test_notes_stay_with_their_verdict(page, wait) -> None:
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
     inspector = page.inspector
     key = inspector.key()
     press(page, "k")
     inspector.row_wanted.emit(int(inspector.table.rows[0]))
     assert wait(lambda: inspector.candidates)
-    page.note.setFocus()
-    page.note.setText("two roofs alike,\nsee east")
-    page.note.setModified(True)
-    page.note.editingFinished.emit()
+    press(page, "n")
+    QTest.keyClicks(page.note, "two roofs  alike, see east ")
+    QTest.keyClick(page.note, Qt.Key.Key_Return)
     mark = inspector.judging.marks.get(*key)
     assert (mark.verdict, mark.note) == ("hard", "two roofs alike, see east")
     press(page, "u")
@@ -331,7 +334,7 @@ def test_a_hundred_thousand_queries_scroll_smoothly(window, wait, tmp_path) -> N
         ids=np.array([f"photo:{i}" for i in range(many)], object),
         names=np.array([f"photo:{i}" for i in range(many)], object),
     )
-    panel.inspector._show(big, "", tmp_path / "marks.csv", [])
+    panel.inspector._show(big, "", MarksFile(tmp_path / "marks.csv"))
     window._front.setCurrentWidget(window._desk)
     window.show_page("negatives")
     wait(lambda: False, 0.2)

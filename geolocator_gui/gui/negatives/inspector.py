@@ -14,9 +14,12 @@ from geolocator_gui.gui import catalogue, wording
 from geolocator_gui.gui.negatives.judging import Judging
 from geolocator_gui.gui.negatives.result import Candidate, MiningResult, finished_minings, open_result
 from geolocator_gui.gui.negatives.table_model import QueryTable
+from geolocator_gui.gui.negatives.unsaved import unsaved_words
 from geolocator_gui.gui.session import Session
-from geolocator_gui.marks import Key, Mark, Verdict, read_marks
+from geolocator_gui.marks import Key, Verdict
+from geolocator_gui.marks_file import MarksFile
 from geolocator_gui.mined import SUMMARY
+from geolocator_gui.workspace import Workspace
 
 SMALL_PX, LARGE_PX = 384, 1024
 
@@ -24,7 +27,6 @@ SMALL_PX, LARGE_PX = 384, 1024
 @dataclass(frozen=True)
 class _Opened:
     result: MiningResult
-    marks: list[Mark]
     source: str
     before: Path | None
 
@@ -102,14 +104,15 @@ class Inspector(QObject):
         if workspace is None:
             return
         self._opening = folder
+        file = self._marks_file(workspace)
 
         def work() -> _Opened:
             result = open_result(folder)
             index = result.about.get("index")
             row = catalogue.read_index(Path(str(index)), []) if index else None
             source = row.imagery[0] if row is not None and row.imagery else ""
-            self.judging.flush()
-            return _Opened(result, read_marks(workspace.marks), source, _compared_with(result))
+            file.write()
+            return _Opened(result, source, _compared_with(result))
 
         def success(opened: _Opened) -> None:
             if workspace is not self.session.workspace or self._opening != folder:
@@ -118,7 +121,7 @@ class Inspector(QObject):
             self._damaged.discard(folder)
             if opened.source:
                 self.session.imagery_pool.add(opened.source, opened.source)
-            self._show(opened.result, opened.source, workspace.marks, opened.marks)
+            self._show(opened.result, opened.source, file)
             if opened.before is not None:
                 self.compare_with(opened.before)
 
@@ -135,12 +138,12 @@ class Inspector(QObject):
 
         self.session.background.run(work, success, failure, owner=self)
 
-    def _show(self, result: MiningResult | None, source: str, file: Path, marks: list[Mark]) -> None:
+    def _show(self, result: MiningResult | None, source: str, file: MarksFile | None) -> None:
         self.leaving.emit()
         self.result, self.source = result, source
         self.row, self.candidates, self.place, self.selected = None, [], None, []
         self.moves_sentence = ""
-        self.judging.open(file, marks, result)
+        self.judging.open(file, result)
         self.table.show(result)
         self.result_changed.emit()
         self.query_changed.emit()
@@ -152,9 +155,34 @@ class Inspector(QObject):
         self.judging.flush()
         self.minings, self._opening, self._damaged = [], None, set()
         workspace = self.session.workspace
-        self._show(None, "", workspace.marks if workspace is not None else Path(), [])
+        left = self.judging.file
+        self._show(None, "", None if workspace is None else self._marks_file(workspace))
+        if left is not None and left.problem is not None and left is not self.judging.file:
+            self.session.notifications.tell(*unsaved_words(left), "error")
+        if workspace is not None:
+            self._look_for_unsaved(workspace)
         self.minings_changed.emit()
         self.refresh()
+
+    def _marks_file(self, workspace: Workspace) -> MarksFile:
+        file = self.judging.file
+        return file if file is not None and file.path == workspace.marks else MarksFile(workspace.marks)
+
+    def _look_for_unsaved(self, workspace: Workspace) -> None:
+        """Verdicts of an earlier sitting may lie beside the marks they could not be written to."""
+
+        def success(found: list[Path]) -> None:
+            if found and workspace is self.session.workspace:
+                self.session.notifications.tell(
+                    self.tr("Verdicts of an earlier sitting did not reach marks.csv: {files}.").format(
+                        files=", ".join(file.name for file in found)
+                    ),
+                    self.tr('Take them over with "Merge another marks file", then delete the file.'),
+                    "warning",
+                )
+
+        file = self._marks_file(workspace)
+        self.session.background.run(file.left_behind, success, owner=self)
 
     def compare_with(self, folder: Path | None) -> None:
         """Show how ranks moved since another mining of the same photos; None hides it."""
@@ -239,10 +267,9 @@ class Inspector(QObject):
             return
         tell = self.session.notifications.tell
         if len(self.selected) > 1:
-            rows = list(self.selected)
-            keys = [result.pair_key(r) if verdict == "bad_pair" else result.hardest_key(r) for r in rows]
-            self.judging.say([key for key in keys if key is not None], verdict)
-            count = wording.counted(sum(key is not None for key in keys), "photo")
+            keys = result.keys(self.selected, pairs=verdict == "bad_pair")
+            self.judging.say(keys, verdict)
+            count = wording.counted(len(keys), "photo")
             tell(f"{count} {self.tr('judged together; Ctrl+Z undoes it.')}")
             return
         if self.table.line(row) is None:

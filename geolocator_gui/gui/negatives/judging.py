@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,19 +12,8 @@ from PySide6.QtCore import QObject, Signal
 
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.negatives.result import MiningResult
-from geolocator_gui.marks import (
-    VERDICTS,
-    Key,
-    Mark,
-    Marks,
-    Merged,
-    Verdict,
-    append_marks,
-    merge_marks,
-    now,
-    read_marks,
-    write_marks,
-)
+from geolocator_gui.marks import VERDICTS, Key, Mark, Marks, Merged, Verdict, now, read_marks
+from geolocator_gui.marks_file import MarksFile
 
 
 @dataclass(frozen=True)
@@ -43,39 +30,46 @@ class Judging(QObject):
     Signals:
         changed: Verdicts stand differently.
         moved_to: Row of the query that an undo or redo was about.
+        trouble_changed: The verdicts can no longer be written, or can again; see `file.problem`.
     """
 
     changed = Signal()
     moved_to = Signal(int)
+    trouble_changed = Signal()
 
     def __init__(self, background: Background, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._background = background
-        self._file: Path | None = None
+        self.file: MarksFile | None = None
         self._result: MiningResult | None = None
         self._rows: dict[str, int] = {}
         self._said: dict[str, dict[str, Mark]] = {}
-        self._waiting: deque[tuple[Path, list[Mark]]] = deque()
-        self._write_lock = threading.Lock()
+        self._told = ""
         self.marks = Marks()
         self.judged: NDArray[np.bool_] = np.zeros(0, bool)
         self.codes: NDArray[np.int8] = np.zeros(0, np.int8)
 
-    def open(self, file: Path, marks: Iterable[Mark], result: MiningResult | None) -> None:
-        """Judge a mining; the marks were read from the file before."""
-        self._file, self.marks = file, Marks(marks)
+    def open(self, file: MarksFile | None, result: MiningResult | None) -> None:
+        """Judge a mining; the file was looked at (`MarksFile.write`) before."""
+        same = file is self.file
+        rows = None if file is None else file.take_fresh()
+        if rows is None:
+            rows = self.marks.all() if same else []
+        self.file, self.marks = file, Marks(rows)
         self._result = result
         self._rows = {} if result is None else {key: row for row, key in enumerate(result.ids.tolist())}
         self._recount()
+        self._tell_trouble()
 
     def say(self, keys: Iterable[Key], verdict: Verdict, note: str | None = None) -> None:
         """Give one verdict about several; one step for undo. A note of None keeps what was noted."""
-        name = self._result.name if self._result is not None else ""
+        name, time = self._result.name if self._result is not None else "", now()
         given = []
+        clean = None if note is None else " ".join(note.split())
         for key in dict.fromkeys(keys):
             old = self.marks.get(*key)
-            kept = (old.note if old is not None else "") if note is None else note
-            given.append(Mark(*key, verdict, kept, now(), name))
+            kept = (old.note if old is not None else "") if clean is None else clean
+            given.append(Mark(*key, verdict, kept, time, name))
         self._take(self.marks.say(given), follow=False)
 
     def note(self, key: Key, text: str) -> None:
@@ -104,29 +98,38 @@ class Judging(QObject):
         """Do the undone step again; False when there is none."""
         return self._take(self.marks.redo(), follow=True)
 
-    def merge(self, file: Path, done: Callable[[Merged], object]) -> None:
+    def merge(self, theirs: Path, done: Callable[[Merged], object]) -> None:
         """Take over another person's marks; `done` gets what was added and the conflicts.
 
         The file is rewritten whole. Of a conflict the newer verdict stands.
         """
-        own = self._file
-        if own is None:
+        file = self.file
+        if file is None:
             return
 
-        def work() -> Merged:
-            theirs = read_marks(file)
-            self.flush()
-            with self._write_lock:
-                merged = merge_marks(read_marks(own), theirs)
-                write_marks(own, merged.marks)
-            return merged
-
         def success(merged: Merged) -> None:
-            self.marks = Marks(merged.marks)  # earlier steps can no longer be undone: the ground has moved
-            self._recount()
+            self._adopt(file)
             done(merged)
 
-        self._background.run(work, success, owner=self)
+        self._background.run(lambda: file.merge(read_marks(theirs)), success, owner=self)
+
+    def look_again(self) -> None:
+        """Write what waits, and show what another window or program has written meanwhile."""
+        file = self.file
+        if file is not None:
+            self._background.run(file.write, lambda done: self._adopt(file), owner=self)
+
+    def set_aside(self, done: Callable[[Path | None], object]) -> None:
+        """Rename a marks file that cannot be used, and go on with a new one; `done` gets the old one."""
+        file, standing = self.file, self.marks.all()
+        if file is None:
+            return
+
+        def success(moved: Path | None) -> None:
+            self._adopt(file)
+            done(moved)
+
+        self._background.run(lambda: file.set_aside(standing), success, owner=self)
 
     def verdict(self, key: Key | None) -> str:
         """What was said of a candidate, "" for nothing."""
@@ -141,33 +144,47 @@ class Judging(QObject):
     @property
     def is_written(self) -> bool:
         """Whether every verdict has reached the disk."""
-        return not self._waiting and not self._write_lock.locked()
+        return self.file is None or self.file.is_written
 
     def flush(self) -> None:
-        """Write what waits, in the order given; called from any thread."""
-        with self._write_lock:
-            while self._waiting:
-                append_marks(*self._waiting[0])
-                self._waiting.popleft()
+        """Write what waits, in the order given; called from any thread, and never raises."""
+        if (file := self.file) is not None:
+            file.write()
+
+    def said(self, query: str) -> list[Mark]:
+        """Everything that stands about a query."""
+        return list(self._said.get(query, {}).values())
 
     def _take(self, rows: list[Mark], *, follow: bool) -> bool:
         if not rows:
             return False
-        if self._file is not None:
-            self._waiting.append((self._file, rows))
-            self._background.run(self.flush)
+        if (file := self.file) is not None:
+            file.put(rows)
+            self._background.run(file.write, lambda done: self._adopt(file), owner=self)
         for mark in rows:
             self._remember(mark.key)
-        for query in {mark.query for mark in rows}:
-            self._recount_query(query)
+        self._count({mark.query for mark in rows})
         self.changed.emit()
         if follow and (row := self._rows.get(rows[0].query)) is not None:
             self.moved_to.emit(row)
         return True
 
-    def said(self, query: str) -> list[Mark]:
-        """Everything that stands about a query."""
-        return list(self._said.get(query, {}).values())
+    def _adopt(self, file: MarksFile) -> None:
+        """Show what others wrote, and say whether writing works."""
+        if file is not self.file:
+            return
+        rows = file.take_fresh()
+        if rows is not None:
+            self.marks.rebase(rows)
+            self._recount()
+        self._tell_trouble()
+
+    def _tell_trouble(self) -> None:
+        problem = None if self.file is None else self.file.problem
+        told = "" if problem is None or self.file is None else f"{problem} {self.file.kept_in}"
+        if told != self._told:
+            self._told = told
+            self.trouble_changed.emit()
 
     def _remember(self, key: Key) -> None:
         mark, about = self.marks.get(*key), self._said.setdefault(key[0], {})
@@ -182,17 +199,36 @@ class Judging(QObject):
         self._said = {}
         for mark in self.marks.all():
             self._said.setdefault(mark.query, {})[mark.candidate] = mark
-        for query in self._said:
-            self._recount_query(query)
+        self._count(self._said)
         self.changed.emit()
 
-    def _recount_query(self, query: str) -> None:
-        row = self._rows.get(query)
-        if row is None or self._result is None:
+    def _count(self, queries: Iterable[str]) -> None:
+        """Count some queries anew: whether anything is said of them, and which verdict is shown."""
+        result = self._result
+        if result is None:
             return
-        said = self.said(query)
-        self.judged[row] = bool(said)
-        shown = self.verdict(self._result.pair_key(row))
-        if shown != "bad_pair":
-            shown = self.verdict(self._result.hardest_key(row)) or (said[-1].verdict if said else "")
-        self.codes[row] = VERDICTS.index(shown) + 1 if shown in VERDICTS else 0
+        known = [(row, query) for query in queries if (row := self._rows.get(query)) is not None]
+        if not known:
+            return
+        rows = np.fromiter((row for row, _ in known), np.int64, len(known))
+        pairs, hardest = _names(result, result.positive[rows]), _names(result, result.hardest[rows])
+        abouts = [self._said.get(query, {}) for _, query in known]
+        self.judged[rows] = [bool(about) for about in abouts]
+        self.codes[rows] = [_code(*one) for one in zip(abouts, pairs, hardest, strict=True)]
+
+
+def _names(result: MiningResult, chips: NDArray[np.int32]) -> Sequence[str]:
+    """Ids of chips, "" for row -1."""
+    found: list[str] = np.where(chips >= 0, result.chips.ids[np.maximum(chips, 0)], "").tolist()
+    return found
+
+
+def _code(about: dict[str, Mark], pair: str, hardest: str) -> int:
+    """Code of the verdict shown of a query: that on a bad pair, else on the hardest, else the last one."""
+    if not about:
+        return 0
+    own, impostor = about.get(pair), about.get(hardest)
+    if own is not None and own.verdict == "bad_pair":
+        return VERDICTS.index("bad_pair") + 1
+    shown = list(about.values())[-1].verdict if impostor is None else impostor.verdict
+    return VERDICTS.index(shown) + 1 if shown in VERDICTS else 0

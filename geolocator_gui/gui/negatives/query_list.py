@@ -135,7 +135,7 @@ class QueryList(QTableView):
         """Rows of the mining that are selected."""
         table = self._inspector.table
         lines: set[int] = set()
-        for span in self.selectionModel().selection():  # spans: "all" of 100 000 lines is one
+        for span in self.selectionModel().selection():  # type: ignore[attr-defined]  # a list of spans
             lines.update(range(span.top(), span.bottom() + 1))
         inside = np.fromiter(lines, np.int64, len(lines))
         inside.sort()

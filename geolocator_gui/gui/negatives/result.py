@@ -7,6 +7,7 @@ row group of `negatives.parquet` when it is looked at.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,13 @@ class MiningResult:
         """The pair itself, which "bad pair" is said of; None for a photo without a chip."""
         chip = int(self.positive[row])
         return None if chip < 0 else (str(self.ids[row]), str(self.chips.ids[chip]))
+
+    def keys(self, rows: Sequence[int], *, pairs: bool) -> list[Key]:
+        """`pair_key` or `hardest_key` of many rows, those that have one."""
+        where = np.asarray(rows, np.int64)
+        chips = (self.positive if pairs else self.hardest)[where]
+        where, chips = where[chips >= 0], chips[chips >= 0]
+        return list(zip(self.ids[where].tolist(), self.chips.ids[chips].tolist(), strict=True))
 
     def candidates(self, row: int) -> list[Candidate]:
         """The candidates of a query by rank; reads its row group.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QGridLayout,
@@ -26,6 +27,7 @@ from geolocator_gui.gui.negatives.menu import MiningMenu
 from geolocator_gui.gui.negatives.note_field import NoteField
 from geolocator_gui.gui.negatives.query_list import QueryList
 from geolocator_gui.gui.negatives.start_form import StartForm
+from geolocator_gui.gui.negatives.unsaved import UnsavedBanner
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session
@@ -66,7 +68,9 @@ class NegativesPanel(Panel):
         self._stack = QStackedWidget()
         self._stack.addWidget(self.form)
         self._stack.addWidget(self._make_table())
+        self.unsaved = UnsavedBanner(self.inspector.judging, session.notifications)
         self.body.addWidget(self._run)
+        self.body.addWidget(self.unsaved)
         self.body.addWidget(self._stack, 1)
         self._make_foot()
         self._connect()
@@ -129,6 +133,17 @@ class NegativesPanel(Panel):
         self.bench.close_tall()
         self.inspector.judging.flush()
         self.bench.close_scratch()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Another window may have judged meanwhile."""
+        super().showEvent(event)
+        self.inspector.judging.look_again()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Come back to this window: likewise."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow() and self.isVisible():
+            self.inspector.judging.look_again()
 
     # -- making -------------------------------------------------------------------------------------------
 
