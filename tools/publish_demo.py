@@ -53,7 +53,6 @@ ROWS = {
 def card(legs: list[Leg], figures: dict[str, float], notes: str) -> str:
     """Text of the model card."""
     town = legs[-1].town
-    first = legs[0].town
     minutes = sum(leg.seconds for leg in legs) / 60
     rows = "\n".join(figure_line(key, title, figures) for key, title in ROWS.items() if key in figures)
     measured = (
@@ -79,10 +78,10 @@ only. It has never seen a real photo: on real imagery its rankings mean nothing.
 
 ## Trained on
 Pairs rendered from {town.towns} generated towns (seeds {town.first_seed}–{town.first_seed + town.towns - 1}) and from the shipped town (seed {town.shipped_seed}):
-an 80 m chip of 96 px and a panorama of 192×48 px (±45° about the horizon) in which a random heading is up in the
-chip and at the centre of the panorama; the chip's centre lies up to {town.offset_m:.0f} m from the camera in each axis. Of the
+an 80 m chip of 96 px and a panorama of 192×48 px (±45° about the horizon), both with the same heading up and in
+the middle: north, or a random one; the chip's centre lies up to {town.offset_m:.0f} m from the camera in each axis. Of the
 shipped town, squares of {town.reserve_m:.0f} m, one in four of a chequerboard, and 5 m around them were left out; the shipped
-photos and the positions of (a) lie inside. {first.perspective:.0%} ({town.perspective:.0%} later) of the panoramas were cut to the window of an
+photos and the positions of (a) lie inside. {town.perspective:.0%} of the panoramas were cut to the window of an
 ordinary photo (60–100°), the rest of the strip filled with the mean colour. Half of the pairs were mirrored, views
 softened, some chips JPEG-compressed; light, exposure and noise differ from view to view.
 
@@ -120,7 +119,18 @@ def leg_line(number: int, leg: Leg) -> str:
         f"{number}. {leg.step * train.batch_size:,} pairs, peak rate {train.learning_rate:g}, label smoothing "
         f"{train.label_smoothing:g}, {town.towns_per_batch} towns per batch, the shipped one among them in "
         f"{town.shipped_share:.0%} of the batches; up to {town.local_share:.0%} of a batch's towns drawn within "
-        f"{town.local_radius_m:.0f} m of one spot.\n"
+        f"{town.local_radius_m:.0f} m of one spot{look_alikes(town)}.\n"
+    )
+
+
+def look_alikes(town: TownPairsConfig) -> str:
+    """How places that the model confuses came together, for the list of legs."""
+    if not town.look_alikes:
+        return ""
+    return (
+        f"; {town.look_alike_share:.0%} of the parts that come from the shipped town and from {town.look_alike_towns} "
+        f"others made of places that the model took for each other, searched anew every {town.mine_every} steps "
+        f"among {town.look_alikes:,} places of each"
     )
 
 
