@@ -134,9 +134,10 @@ def _settle_environment() -> None:
     """What libraries read once, when they are first imported.
 
     Data folders of other PROJ and GDAL installations are forgotten; the wheels bring their own. numpy's
-    matrix products stay on one thread: its pool fights the encoder's and the readers' for the cores.
+    matrix products stay on one thread, whatever the caller's shell says: its pool fights the encoder's and
+    the readers' for the cores, and sums come out differently with other numbers of threads.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
         os.environ.pop(name, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from geolocator_gui.errors import AreaError
 from geolocator_gui.geo.outlines import normalise, polygon_parts, unwrapped
 from geolocator_gui.geo.projection import MAX_LATITUDE, geod
 from geolocator_gui.records import BoundingBox, ImageryInfo
+
+_EDGE_DEGREES = 0.5
+_WIDEST_DEGREES = 90.0
+_LARGEST_RADIUS_M = 5e6
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,11 @@ class Area:
 
     @cached_property
     def km2(self) -> float:
-        """Square kilometres on the ellipsoid."""
+        """Square kilometres on the ellipsoid; edges are straight lines in degrees, as the grid takes them."""
         metres = [
-            abs(geod().geometry_area_perimeter(orient(part))[0]) for part in polygon_parts(self.geometry)
+            abs(geod().geometry_area_perimeter(orient(shapely.segmentize(piece, _EDGE_DEGREES)))[0])
+            for part in polygon_parts(self.geometry)
+            for piece in _narrow(part)
         ]
         return float(sum(metres)) / 1e6
 
@@ -79,6 +86,16 @@ class Area:
         path.write_text(json.dumps(collection) + "\n", "utf-8")
 
 
+def _narrow(part: Polygon) -> list[Polygon]:
+    """A polygon in pieces whose edges no shorter way around the Earth could be taken for."""
+    west, _, east, _ = part.bounds
+    if east - west <= _WIDEST_DEGREES:
+        return [part]
+    edges = np.linspace(west, east, int(np.ceil((east - west) / _WIDEST_DEGREES)) + 1)
+    windows = [box(left, -91.0, right, 91.0) for left, right in pairwise(edges)]
+    return [piece for window in windows for piece in polygon_parts(part.intersection(window))]
+
+
 def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name: str = "box") -> Area:
     """A box in degrees; `west > east` crosses the antimeridian.
 
@@ -100,7 +117,7 @@ def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name
                 f"the box runs {east - west:.0f}° around the Earth, from {west:g} east to {east - 360:g}",
                 hint="Give west, south, east, north in this order: are west and east swapped?",
             )
-    geometry, notes = normalise([box(west, south, east, north)])
+    geometry, notes = normalise(_narrow(box(west, south, east, north)))
     return Area(name, geometry, notes)
 
 
@@ -116,10 +133,15 @@ def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "circl
         raise AreaError(
             f"a latitude of {lat} does not exist", hint="Write the longitude first, then the latitude."
         )
-    reach = abs(lat) + np.degrees(radius_m / geod().b)
-    if reach > MAX_LATITUDE or radius_m > 5e6:
+    if radius_m > _LARGEST_RADIUS_M:
         raise AreaError(
-            f"the circle reaches latitude {reach:.2f}",
+            f"a circle with a radius of {radius_m / 1000:,.0f} km is too large",
+            hint=f"Take one of at most {_LARGEST_RADIUS_M / 1000:,.0f} km, or a box.",
+        )
+    reach = abs(lat) + np.degrees(radius_m / geod().b)
+    if reach > MAX_LATITUDE:
+        raise AreaError(
+            "the circle reaches over a pole" if reach > 90 else f"the circle reaches latitude {reach:.2f}",
             hint=f"Web-Mercator imagery ends at {MAX_LATITUDE:.2f} degrees: take a smaller circle.",
         )
     azimuths = np.linspace(0.0, 360.0, 128, endpoint=False)

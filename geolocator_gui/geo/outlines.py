@@ -13,6 +13,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from geolocator_gui.errors import AreaError
 from geolocator_gui.geo.projection import MAX_LATITUDE
+from geolocator_gui.geo.thinning import corners_of, thin
 
 Coordinates = NDArray[np.float64]
 MAX_VERTICES = 20_000
@@ -35,7 +36,7 @@ def normalise(
         AreaError: Nothing is left, or the area lies where Web-Mercator does not reach.
     """
     notes: list[str] = []
-    parts: list[Polygon] = []
+    raw: list[Polygon] = []
     for polygon in polygons:
         if polygon.is_empty:
             continue
@@ -45,16 +46,18 @@ def normalise(
             _add(notes, "read as crossing the antimeridian")
         if not unwrapped.is_valid:
             _add(notes, "an outline that crosses itself was repaired")
-            unwrapped = shapely.make_valid(unwrapped, method="structure", keep_collapsed=False)
-        parts.extend(polygon_parts(unwrapped))
-    parts = [part for part in parts if part.area > 0]
+        raw.append(unwrapped)
+    thinned, moved = thin(raw, MAX_VERTICES)  # before the repair, which takes minutes for very many crossings
+    if moved:
+        metres = moved * 111_320
+        notes.append(f"the outline's {corners_of(raw)} corners were thinned out, by at most {metres:.1f} m")
+    parts = [part for polygon in thinned for part in polygon_parts(_valid(polygon)) if part.area > 0]
     if not parts:
         raise AreaError(
             "the area is empty: it has no polygon with an extent",
             path=path,
             hint="Draw an outline with at least three corners that do not lie on one line.",
         )
-    parts = _simplify(parts, notes)
     merged = shapely.union_all([piece for part in parts for piece in _into_world(part)])
     pieces = sorted(polygon_parts(merged), key=lambda piece: piece.bounds)
     south = min(piece.bounds[1] for piece in pieces)
@@ -96,6 +99,12 @@ def unwrapped(geometry: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
         return geometry
     moved = [translate(part, 360.0) if part.bounds[2] <= cut else part for part in parts]
     return shapely.union_all(moved)
+
+
+def _valid(polygon: Polygon) -> shapely.Geometry:
+    if polygon.is_valid:
+        return polygon
+    return shapely.make_valid(polygon, method="structure", keep_collapsed=False)
 
 
 def _add(notes: list[str], note: str) -> None:
@@ -142,24 +151,6 @@ def _unwrap(polygon: Polygon, path: Path | str | None) -> tuple[Polygon, bool]:
     if whole:  # an edge from -180 to 180 is the whole world, not nothing
         return Polygon(lines[0], lines[1:]), False
     return Polygon(outlines[0], outlines[1:]), True
-
-
-def _simplify(parts: list[Polygon], notes: list[str]) -> list[Polygon]:
-    before = sum(len(shapely.get_coordinates(part)) for part in parts)
-    tolerance, simple = 1e-6, parts
-    while sum(len(shapely.get_coordinates(part)) for part in simple) > MAX_VERTICES and tolerance < 1.0:
-        # Keeping the topology while thinning out takes minutes; what crosses itself afterwards is repaired.
-        rough = [part.simplify(tolerance, preserve_topology=False) for part in parts]
-        if sum(len(shapely.get_coordinates(part)) for part in rough) <= MAX_VERTICES:
-            rough = [shapely.make_valid(part, method="structure", keep_collapsed=False) for part in rough]
-        simple = [piece for part in rough for piece in polygon_parts(part) if piece.area > 0]
-        tolerance *= 2
-    if not simple:
-        return parts
-    if simple is not parts:
-        metres = tolerance / 2 * 111_320
-        notes.append(f"the outline's {before} corners were thinned out, by at most {metres:.1f} m")
-    return simple
 
 
 def _into_world(polygon: Polygon) -> list[Polygon]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ class Raster:
     def __init__(self, path: Path | str, crs: str | None = None) -> None:
         """Open and check; raises `ImageryError` in the user's words."""
         import rasterio
+        from rasterio.errors import NotGeoreferencedWarning
 
+        # That a file has no position is said by an error of our own.
+        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
         # Left over from other installations these point GDAL and PROJ at data of another version.
         for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
             os.environ.pop(name, None)

@@ -6,9 +6,6 @@ over the piecewise constant source. A box of one pixel is linear interpolation b
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +13,6 @@ from numpy.typing import NDArray
 from geolocator_gui.geo.imagery.base import Patch, Pixels, Valid
 
 Floats = NDArray[np.float32]
-_BLOCK = 64
 
 
 def resample(
@@ -49,12 +45,17 @@ def resample(
     across = _Weights(left, right, width, pixels.shape[1])
     if valid is None or valid.all():
         planes = np.stack(cv2.split(pixels)).astype(np.float32)
-        return Patch(_to_uint8(across.across(down.down(planes))), np.ones((height, width), bool))
+        return Patch(_to_uint8(_both(planes, down, across)), np.ones((height, width), bool))
     masked = np.where(valid[..., None], pixels, np.uint8(0))
     planes = np.stack([*cv2.split(masked), valid.astype(np.uint8)]).astype(np.float32)
-    sums = across.across(down.down(planes))
+    sums = _both(planes, down, across)
     values = sums[:3] / np.maximum(sums[3], 1e-6)
     return Patch(_to_uint8(values), sums[3] >= 0.5 - 1e-4)
+
+
+def _both(planes: Floats, down: _Weights, across: _Weights) -> Floats:
+    """(c, h, w) to (c, height, width): along the columns, then along the rows."""
+    return _turned(across.apply(_turned(down.apply(planes))))
 
 
 def _is_aligned(box: tuple[float, float, float, float]) -> bool:
@@ -69,42 +70,37 @@ def _to_uint8(planes: Floats) -> Pixels:
 
 
 class _Weights:
-    """The banded matrix of one axis, applied in blocks; each output pixel is a mean of few neighbours."""
+    """Means of few neighbours along one axis: the weights of each output pixel and where they begin.
+
+    Summed neighbour by neighbour in a fixed order, never by a matrix product: how those sum up depends on the
+    library and its threads, and the same imagery must give the same pixels everywhere and every time.
+    """
 
     def __init__(self, start: float, stop: float, count: int, size: int) -> None:
         scale = (stop - start) / count
-        self._first, self._scale, self._half = start + scale / 2, scale, max(scale, 1.0) / 2
-        self._count, self._size = count, size
+        half = max(scale, 1.0) / 2
+        centres = start + scale / 2 + np.arange(count) * scale
+        low, high = centres - half, centres + half
+        first = np.floor(low)
+        taps = int((np.ceil(high) - first).max())
+        cells = first + np.arange(taps)[:, None]
+        weights = np.maximum(np.minimum(high, cells + 1) - np.maximum(low, cells), 0.0) / (2 * half)
+        heavy = weights.max(axis=1) > 1e-9
+        self._weights = weights[heavy].astype(np.float32)
+        # What lies beyond the image's edge is taken from its last pixel.
+        self._rows = np.clip(cells[heavy], 0, size - 1).astype(np.intp)
 
-    def down(self, planes: Floats) -> Floats:
+    def apply(self, planes: Floats) -> Floats:
         """(c, size, m) to (c, count, m)."""
-        result = np.empty((planes.shape[0], self._count, planes.shape[2]), np.float32)
-        for begin, end, first, last, weights in self._blocks():
-            np.matmul(weights, planes[:, first:last], out=result[:, begin:end])
-        return result
+        shape = (planes.shape[0], self._rows.shape[1], planes.shape[2])
+        total, part = np.zeros(shape, np.float32), np.empty(shape, np.float32)
+        for rows, weights in zip(self._rows, self._weights, strict=True):
+            np.take(planes, rows, axis=1, out=part, mode="clip")
+            part *= weights[:, None]
+            total += part
+        return total
 
-    def across(self, planes: Floats) -> Floats:
-        """(c, m, size) to (c, m, count)."""
-        result = np.empty((*planes.shape[:2], self._count), np.float32)
-        for begin, end, first, last, weights in self._blocks():
-            np.matmul(planes[:, :, first:last], weights.T, out=result[:, :, begin:end])
-        return result
 
-    def _blocks(self) -> Iterator[tuple[int, int, int, int, Floats]]:
-        """Output range, source range, and the (output, source) weights between them."""
-        for begin in range(0, self._count, _BLOCK):
-            end = min(begin + _BLOCK, self._count)
-            centres = self._first + np.arange(begin, end)[:, None] * self._scale
-            low, high = centres - self._half, centres + self._half
-            first = min(max(math.floor(low[0, 0]), 0), self._size - 1)
-            last = min(max(math.ceil(high[-1, 0]), first + 1), self._size)
-            cells = np.arange(first, last)[None, :]
-            weights = np.minimum(high, cells + 1) - np.maximum(low, cells)
-            np.maximum(weights, 0.0, out=weights)
-            # What lies beyond the image's edge is taken from its last pixel.
-            if low[0, 0] < first:
-                weights[:, 0] += np.maximum(np.minimum(high, first) - low, 0.0)[:, 0]
-            if high[-1, 0] > last:
-                weights[:, -1] += np.maximum(high - np.maximum(low, last), 0.0)[:, 0]
-            weights /= 2 * self._half
-            yield begin, end, first, last, weights.astype(np.float32)
+def _turned(planes: Floats) -> Floats:
+    """(c, h, w) to (c, w, h)."""
+    return np.stack([np.asarray(cv2.transpose(plane), np.float32) for plane in planes])

@@ -37,7 +37,8 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
         out: Folder of the new index.
 
     Raises:
-        IndexFolderError: They are of different models, not finished or damaged, or `out` holds something else.
+        IndexFolderError: They are of different models, not finished or damaged, or `out` holds
+            something else.
     """
     begin = time.perf_counter()
     sources = [read_manifest(folder) for folder in folders]

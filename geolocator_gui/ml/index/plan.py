@@ -147,7 +147,8 @@ def check_on_imagery(area: Area, sources: Sequence[ImagerySource]) -> list[str]:
             hint="Numbers are west, south, east, north in degrees; longitude comes first. Check the area.",
         )
     if held < 0.5:
-        return [f"Only {max(held, 0.001):.1%} of the area lies on the imagery; the rest is left out."]
+        share = f"Only {held:.1%}" if held >= 0.001 else "Less than 0.1 %"
+        return [f"{share} of the area lies on the imagery; the rest is left out."]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Reading an index in order to copy it: every byte is checked first, so that no damage is ever copied as sound."""
+"""Reading an index in order to copy it: every byte is checked first, so that no damage is copied."""
 
 from __future__ import annotations
 

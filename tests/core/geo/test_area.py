@@ -1,12 +1,15 @@
 import json
+import time
 
 import numpy as np
 import pytest
+import shapely
 from shapely.geometry import Point, Polygon, box
 
 from geolocator_gui.errors import AreaError
-from geolocator_gui.geo.area import area_from_bbox, area_from_circle, area_of_imagery, read_area
-from geolocator_gui.geo.outlines import MAX_VERTICES
+from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area_of_imagery, read_area
+from geolocator_gui.geo.grid import build_grid
+from geolocator_gui.geo.outlines import MAX_VERTICES, normalise
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
 RING = [[10, 50], [10.1, 50], [10.1, 50.1], [10, 50.1], [10, 50]]
@@ -161,3 +164,66 @@ def test_extent_of_imagery_wants_whole_chips():
     info = ImageryInfo("mbtiles", "town", BoundingBox(10, 50, 10.1, 50.1), 1, 2, 0.3, "EPSG:3857", 3)
     assert area_of_imagery(info).whole_chips
     assert Point(10, 50).within(area_of_imagery(info).geometry.buffer(1e-9))
+
+
+@pytest.mark.parametrize("shape", ["star", "jitter", "crossing", "triangles"])
+def test_outlines_that_zigzag_take_seconds(shape):
+    """Their every corner lies far from the line between its neighbours: the worst case of thinning out."""
+    corners = 100_000
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    random = np.random.default_rng(0)
+    radius = np.where(np.arange(corners) % 2, 1.1, 0.9)
+    if shape == "jitter":
+        radius = 1 + 0.1 * random.random(corners)
+    if shape == "crossing":
+        turn = turn + random.normal(0, 0.001, corners)
+    star = Polygon(np.column_stack([7 + 0.02 * radius * np.cos(turn), 50 + 0.012 * radius * np.sin(turn)]))
+    polygons = [star]
+    if shape == "triangles":
+        west, south = 7 + np.arange(30_000) % 200 * 1e-3, 50 + np.arange(30_000) // 200 * 1e-3
+        polygons = [Polygon([(x, y), (x + 5e-4, y), (x, y + 5e-4)]) for x, y in zip(west, south, strict=True)]
+    start = time.process_time()
+    geometry, notes = normalise(polygons)
+    assert time.process_time() - start < 30
+    expected = np.pi * 0.02 * 0.012 * (radius**2).mean() if shape != "triangles" else 30_000 * 5e-4**2 / 2
+    assert geometry.is_valid
+    if shape == "triangles":  # corners that cannot be left out are kept, and nothing is said
+        assert geometry.area == pytest.approx(expected, rel=1e-6)
+        assert not notes
+    else:
+        assert geometry.area == pytest.approx(expected, rel=0.05)
+        assert sum("thinned out" in note for note in notes) == 1
+        assert shape == "crossing" or shapely.get_num_coordinates(geometry) <= MAX_VERTICES
+
+
+@pytest.mark.parametrize(
+    ("bounds", "km2"),
+    [
+        ((-180, -85, 180, 85), 508.13e6),
+        ((-180, 0, 0, 85), 127.03e6),
+        ((-179, -60, 179, 60), 439.70e6),
+        ((-100, 40, 100, 60), 31.59e6),
+    ],
+)
+def test_boxes_around_the_world_are_as_wide_as_they_say(bounds, km2):
+    """Spherical: 2 pi R^2 (sin north - sin south) x width / 360, with the radius of equal area."""
+    area = area_from_bbox(bounds)
+    assert area.km2 == pytest.approx(km2, rel=0.005)
+    assert tuple(area.bounds) == pytest.approx(bounds)
+    assert area.notes == ()
+    assert build_grid(area, 200_000, 0.0).count == pytest.approx(km2 / 40_000, rel=0.05)
+
+
+def test_size_of_a_drawn_world():
+    corners = [(x, -80.0) for x in range(-180, 181, 90)] + [(x, 80.0) for x in range(180, -181, -90)]
+    geometry, _ = normalise([Polygon(corners)])
+    assert Area("world", geometry).km2 == pytest.approx(502.32e6, rel=0.005)
+
+
+def test_circles_too_large_are_told_why():
+    with pytest.raises(AreaError, match="radius of 6,000 km"):
+        area_from_circle(0, 0, 6e6)
+    with pytest.raises(AreaError, match="reaches over a pole"):
+        area_from_circle(0, 80, 2e6)
+    with pytest.raises(AreaError, match=r"reaches latitude 8[56]\."):
+        area_from_circle(0, 80, 6e5)

@@ -295,3 +295,11 @@ def test_a_raster_on_a_server_is_read_in_ranges(tmp_path, ground):
         with pytest.raises(ImageryError) as caught:
             open_imagery(f"{server.url}/none.tif?token={secret}")
     assert secret not in str(caught.value)
+
+
+def test_nothing_of_the_libraries_own_warnings_is_shown(tmp_path, recwarn):
+    path = tmp_path / "plain.png"
+    path.write_bytes(png(texture(64, 64)))
+    with pytest.raises(ImageryError, match="no position"):
+        open_imagery(str(path))
+    assert not [warning for warning in recwarn if "georef" in str(warning.message)]

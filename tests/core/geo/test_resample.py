@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -51,3 +55,30 @@ def test_invalid_pixels_do_not_bleed():
     patch = resample(image, valid, (0, 0, 40, 40), 27, 27)
     assert (patch.pixels[patch.valid] == 200).all()
     assert patch.valid.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_pixels_do_not_depend_on_the_threads_of_the_matrix_products():
+    """An index that is refreshed from another shell must not find changes that nobody made."""
+    program = """
+import hashlib
+import numpy as np
+from geolocator_gui.geo.imagery.resample import resample
+from tests.core.geo.makers import texture
+image = texture(900, 900, 3)
+found = hashlib.sha256()
+for part, side in ((900.0, 384), (411.7, 384), (180.3, 384), (700.9, 256)):
+    for valid in (None, image[..., 0] > 60):
+        found.update(resample(image, valid, (0.3, 0.6, part, part - 0.2), side, side).pixels.tobytes())
+print(found.hexdigest())
+"""
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "8")
+    }
+    assert len(answers) == 1

@@ -1,6 +1,7 @@
 """The verbs `index` and `localise`: their JSON, their exit codes, their words."""
 
 import json
+import os
 import shutil
 import sys
 
@@ -222,3 +223,9 @@ def test_keys_stay_out_of_what_an_index_keeps(tmp_path):
     assert (
         relative_source(f"{ground}?crs=EPSG:25832", tmp_path / "index") == "../my ground.tif?crs=EPSG:25832"
     )
+
+
+def test_numpys_threads_are_one_whatever_the_shell_says(run, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
+    assert run("--version")[0] == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
