@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from geolocator_gui.configs import Config
-from geolocator_gui.errors import ConfigError
+from geolocator_gui.errors import ConfigError, printable
 
 
 class TrainConfig(Config):
@@ -34,7 +36,7 @@ class TrainConfig(Config):
         compile: Fuse the backbone with `torch.compile` (needs a C++ compiler on CPU).
         fast_depthwise: Own gradient of the 7 × 7 depthwise weights on CPU (needs numba).
         threads: CPU threads of a step; None for torch's choice.
-        device: "auto", "cpu", "cuda", "mps".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: Of the initial weights and of everything drawn.
         evaluate_every_pairs: Pairs between two evaluations; 0 for none but the last.
         save_minutes: Longest time between two saved states.
@@ -57,7 +59,7 @@ class TrainConfig(Config):
     compile: bool = False
     fast_depthwise: bool = False
     threads: int | None = Field(default=None, ge=1)
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")
     seed: int = 0
     evaluate_every_pairs: int = Field(default=40_000, ge=0)
     save_minutes: float = Field(default=4.0, gt=0)
@@ -168,13 +170,13 @@ class AugmentConfig(Config):
         rotate: Probability of turning both views by 90°, 180° or 270°.
     """
 
-    flip: float = 0.5
-    jpeg: float = 0.5
-    jitter: float = 0.5
-    jitter_strength: float = 0.15
-    sharpness: float = 0.3
-    dropout: float = 0.3
-    rotate: float = 0.75
+    flip: float = Field(default=0.5, ge=0, le=1)
+    jpeg: float = Field(default=0.5, ge=0, le=1)
+    jitter: float = Field(default=0.5, ge=0, le=1)
+    jitter_strength: float = Field(default=0.15, ge=0, le=1)
+    sharpness: float = Field(default=0.3, ge=0, le=1)
+    dropout: float = Field(default=0.3, ge=0, le=1)
+    rotate: float = Field(default=0.75, ge=0, le=1)
 
 
 class ViewTrainingConfig(Config):
@@ -232,6 +234,24 @@ class TrainRun(Config):
     augment: AugmentConfig = AugmentConfig()
     views: ViewTrainingConfig = ViewTrainingConfig()
     town: TownPairsConfig = TownPairsConfig()
+
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def checked_model_name(name: str) -> str:
+    """A name that a model can be published under, as it is: it becomes a folder of its own.
+
+    Raises:
+        ConfigError: It is empty, too long, or has a character that a folder's name should not have.
+    """
+    if not _MODEL_NAME.fullmatch(name) or name.endswith("."):
+        raise ConfigError(
+            f"'{printable(name)}' is not a name for a model",
+            hint="Use 1 to 64 letters (a-z, A-Z), digits, dots, dashes and underscores; "
+            "begin with a letter or digit, and do not end with a dot.",
+        )
+    return name
 
 
 TOWN_PAIRS = 4_000
@@ -322,7 +342,7 @@ def with_settings(run: TrainRun, settings: Sequence[str]) -> TrainRun:
             hint = (
                 f"Write one of {', '.join(f'{home}.{name}' for home in homes)}."
                 if homes
-                else _all_keys(fields)
+                else _known_keys(fields, key)
             )
             raise ConfigError(f"the setting '{key}' {problem}", hint=hint)
         target = fields[homes[0]] if homes[0] else fields
@@ -330,9 +350,17 @@ def with_settings(run: TrainRun, settings: Sequence[str]) -> TrainRun:
     return TrainRun.from_mapping(fields)
 
 
-def _all_keys(fields: dict[str, Any]) -> str:
-    names = [name for value in fields.values() if isinstance(value, dict) for name in value]
-    return f"Settings: {', '.join(sorted(set(names)))}."
+def _known_keys(fields: dict[str, Any], key: str) -> str:
+    """What may have been meant by an unknown key, and every key that there is."""
+    own = [name for name, value in fields.items() if not isinstance(value, dict)]
+    parts = {name: list(value) for name, value in fields.items() if isinstance(value, dict)}
+    full = [f"{part}.{name}" for part, names in parts.items() for name in names]
+    short = [*own, *(name for names in parts.values() for name in names)]
+    near = dict.fromkeys(difflib.get_close_matches(key, [*short, *full], n=4))
+    lines = [f"Did you mean {' or '.join(near)}?"] if near else []
+    lines.append(f"Settings of the run: {', '.join(own)}.")
+    lines += [f"{part}: {', '.join(names)}." for part, names in parts.items()]
+    return "\n".join(lines)
 
 
 def _value(text: str) -> Any:

@@ -14,7 +14,14 @@ from geolocator_gui.cli_commands.console import drive, print_json, run_verb
 from geolocator_gui.cli_commands.mine import models_beside
 from geolocator_gui.errors import ConfigError, DataError
 from geolocator_gui.runs import RunFolder
-from geolocator_gui.training import PRESET_TITLES, TOWN_PAIRS, TrainRun, preset, with_settings
+from geolocator_gui.training import (
+    PRESET_TITLES,
+    TOWN_PAIRS,
+    TrainRun,
+    checked_model_name,
+    preset,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from geolocator_gui.events import Steps
@@ -80,6 +87,10 @@ def train(
         if data is None:
             raise ConfigError("no pairs are named", hint="Name them with --data KIND:PATH.")
         run = plan(data, model, preset_name, settings or [], start=start, limit=limit, marks=marks)
+        if run.train.device not in ("auto", "cpu"):
+            from geolocator_gui.ml.train import pick_device
+
+            pick_device(run.train.device)  # refused before a folder is made
 
     def work(config: TrainRun, thing: Path) -> Steps[TrainSummary]:
         from geolocator_gui.ml.train_run import run_training
@@ -136,7 +147,10 @@ def publish(
         Path,
         typer.Argument(metavar="DIR", help="Folder of a run, or of a packed run (or its zip)."),
     ],
-    name: Annotated[str, typer.Option(metavar="NAME", help="Of the new model.")],
+    name: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of the new model: letters, digits, dots, dashes, underscores."),
+    ],
     workspace: WorkspaceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -144,6 +158,7 @@ def publish(
     from geolocator_gui.ml.model_store import models_folder
     from geolocator_gui.ml.train_run import publish as write_bundle
 
+    checked_model_name(name)
     own = workspace_models(workspace, folder)
     with tempfile.TemporaryDirectory() as scratch:
         place = unpacked(folder, Path(scratch)) if folder.is_file() else folder

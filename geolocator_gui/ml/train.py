@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from geolocator_gui.configs import ModelConfig
-from geolocator_gui.errors import FaultError
+from geolocator_gui.errors import ConfigError, FaultError
 from geolocator_gui.events import Metric, Note, Pace, Progress, Steps
 from geolocator_gui.ml import depthwise
 from geolocator_gui.ml.batch_loss import BatchLoss
@@ -222,7 +222,21 @@ def train(
 
 
 def pick_device(wanted: str) -> str:
-    """The device of a run: what was asked for, else the best there is."""
+    """The device of a run: what was asked for, else the best there is.
+
+    Raises:
+        ConfigError: This machine does not have what was asked for.
+    """
+    kind, _, number = wanted.partition(":")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and not gpus:
+        raise ConfigError("this machine has no CUDA", hint="Set device=auto or device=cpu.")
+    if kind == "cuda" and number and int(number) >= gpus:
+        raise ConfigError(
+            f"this machine has no {wanted}", hint=f"It has cuda:0 to cuda:{gpus - 1}; set one of them."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("this machine has no MPS device", hint="Set device=auto or device=cpu.")
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():

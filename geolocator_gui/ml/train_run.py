@@ -13,7 +13,7 @@ import torch
 from torch import distributed
 
 from geolocator_gui.configs import ModelConfig
-from geolocator_gui.errors import DataError, FaultError
+from geolocator_gui.errors import BundleError, DataError
 from geolocator_gui.events import Metric, Note, Steps
 from geolocator_gui.marks import Mark
 from geolocator_gui.ml.backbone import create_backbone
@@ -25,10 +25,10 @@ from geolocator_gui.ml.model import SharedEncoder, create_encoder
 from geolocator_gui.ml.pack import PACKED, read_packed
 from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
 from geolocator_gui.ml.pairs_town import TownPairs
-from geolocator_gui.ml.train import BEST, LAST, Evaluate, train
+from geolocator_gui.ml.train import BEST, LAST, Evaluate, pick_device, train
 from geolocator_gui.ml.train_state import read_state
 from geolocator_gui.ml.train_validation import FileValidation, TownValidation
-from geolocator_gui.training import TownPairsConfig, TrainRun
+from geolocator_gui.training import TownPairsConfig, TrainRun, checked_model_name
 
 T = TypeVar("T")
 CHECKPOINTS = "checkpoints"
@@ -78,6 +78,7 @@ def run_training(run: TrainRun, folder: Path, *, workspace_models: Path | None =
     Raises:
         GeolocatorError: The data or the model cannot be used.
     """
+    pick_device(run.train.device)
     folder.mkdir(parents=True, exist_ok=True)
     with process_group() as (rank, world):
         bundle = start_bundle(run, folder, workspace_models)
@@ -285,17 +286,19 @@ def publish(
 
     Raises:
         DataError: The run has no saved state yet.
-        FaultError: A bundle of this name is there already, from another run.
+        ConfigError: The name cannot be a folder's.
+        BundleError: A bundle of this name is there already.
     """
+    checked_model_name(name)
+    if (models / name).exists():
+        raise BundleError(
+            f"there is a model named '{name}' already", path=models / name, hint="Choose another name."
+        )
     best, last = folder / CHECKPOINTS / BEST, folder / CHECKPOINTS / LAST
     path = best if best.exists() else last
     if not path.exists():
         raise DataError(
             "this run has saved nothing yet", path=folder, hint="Let it run for some minutes first."
-        )
-    if (models / name).exists():
-        raise FaultError(
-            f"there is a model named '{name}' already", path=models / name, hint="Choose another name."
         )
     content = read_state(path)
     weights = content["averaged" if path == best or run.train.ema else "model"]

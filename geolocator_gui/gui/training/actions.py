@@ -20,7 +20,7 @@ from geolocator_gui.gui.training.child import Child
 from geolocator_gui.gui.training.follow import Training, remember_published
 from geolocator_gui.gui.training.tables import ComparedDialog
 from geolocator_gui.runs import RunFolder
-from geolocator_gui.training import TrainRun
+from geolocator_gui.training import TrainRun, checked_model_name
 from geolocator_gui.workspace import slug
 
 
@@ -76,11 +76,13 @@ class Actions(QObject):
                 self._owner,
                 self.tr("Publish model"),
                 self.tr("The best state becomes a model of this workspace. Its name:"),
-                text=proposed,
+                text=slug(proposed),
             )
-            if not ok or not name.strip():
+            if not ok:
                 return
-        name = slug(name.strip())
+        name = name.strip()
+        if not self._usable(name):
+            return
 
         def answered(printed: str) -> None:
             made = str(planning.json_of(printed).get("name", name))
@@ -117,10 +119,11 @@ class Actions(QObject):
         name, ok = QInputDialog.getText(
             self._owner, self.tr("Publish model"), self.tr("Its name:"), text=slug(place.stem)
         )
-        if not ok or not name.strip():
+        name = name.strip()
+        if not ok or not self._usable(name):
             return
         source = place.parent if place.name == "run.json" else place
-        arguments = ["publish", str(source), "--name", slug(name), "--workspace", str(workspace.root)]
+        arguments = ["publish", str(source), "--name", name, "--workspace", str(workspace.root)]
 
         def answered(printed: str) -> None:
             self._session.notifications.tell(self.tr("The result is a model of this workspace now."))
@@ -181,6 +184,15 @@ class Actions(QObject):
         child.answered.connect(lambda _: self._children.remove(child))
         child.failed.connect(lambda what, hint: self._on_failed(child, what, hint))
         child.answered.connect(answered)
+
+    def _usable(self, name: str) -> bool:
+        """Whether a model can have this name; says the rule where it cannot."""
+        try:
+            checked_model_name(name)
+        except InputError as error:
+            self._session.notifications.error(error)
+            return False
+        return True
 
     def _on_failed(self, child: Child, what: str, hint: str) -> None:
         self._children.remove(child)

@@ -13,9 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
 
+from geolocator_gui.cli_commands import train as commands
 from geolocator_gui.cli_commands.train import plan, unpacked
-from geolocator_gui.errors import ConfigError, DataError, FaultError
+from geolocator_gui.errors import BundleError, ConfigError, DataError
 from geolocator_gui.events import Note, finish
 from geolocator_gui.ml.bundle import open_bundle, write_bundle
 from geolocator_gui.ml.encoder import Encoder
@@ -58,6 +62,14 @@ def cvusa(tmp_path: Path) -> Path:
     places = [f"{38 + n * 0.01},{-120 + n * 0.01},{38 + n * 0.01},{-120 + n * 0.01},0" for n in range(50)]
     (root / "split_locations/all.csv").write_text("\n".join(places) + "\n")
     return root
+
+
+def call(*words: object) -> Result:
+    """What a verb answers; its error is in `exception`."""
+    app = typer.Typer()
+    for verb in (commands.train, commands.pack, commands.publish):
+        app.command(verb.__name__)(verb)
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def small_run(cvusa: Path, models: Path, *settings: str) -> TrainRun:
@@ -103,7 +115,7 @@ def test_a_run_trains_evaluates_and_is_published(tmp_path, cvusa, models):
     expected = (expected / expected.norm()).numpy()
     assert np.dot(found, expected) > 0.9999
 
-    with pytest.raises(FaultError, match="already"):
+    with pytest.raises(BundleError, match="already"):
         publish(tmp_path / "run", run, "better", models)
 
 
@@ -164,6 +176,40 @@ def test_a_packed_run_trains_elsewhere_and_comes_back(tmp_path, cvusa, models):
     place = unpacked(back, tmp_path / "scratch")
     bundle = publish(place, TrainRun.read_json(place / "run.json"), "from-elsewhere", tmp_path / "new")
     assert bundle.has_weights
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "", ".", "..", "a/b", "a\\b", "a b", "-x", "ä", "a."]
+)
+def test_a_name_stays_inside_the_folder_of_models(tmp_path, cvusa, models, name):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="not a name"):
+        publish(tmp_path / "run", small_run(cvusa, models), name, models)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path, cvusa, models):
+    arguments = ["--model", str(models / "tiny"), "--preset", "quick", "--out", str(tmp_path / "run")]
+    for device in ("cuda", "cuda:1"):
+        answer = call("train", "--data", f"cvusa:{cvusa}", *arguments, "--set", f"device={device}")
+        assert isinstance(answer.exception, ConfigError)
+        assert "no CUDA" in str(answer.exception)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match="device"):
+        small_run(cvusa, models, "device=gpu")
+
+
+def test_an_unknown_setting_says_what_may_be_meant(cvusa, models):
+    with pytest.raises(ConfigError, match="Did you mean learning_rate") as caught:
+        small_run(cvusa, models, "learning_rat=1")
+    assert "loaders" in str(caught.value)
+    assert "views: enabled" in str(caught.value)
+
+
+def test_probabilities_are_probabilities(cvusa, models):
+    with pytest.raises(ConfigError, match="flip"):
+        small_run(cvusa, models, "flip=1.5")
 
 
 def test_a_zip_that_reaches_outside_is_refused(tmp_path):
