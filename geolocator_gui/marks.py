@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from geolocator_gui.errors import DataError
 
@@ -59,6 +59,10 @@ class Mark:
     def key(self) -> Key:
         """What the verdict is about."""
         return self.query, self.candidate
+
+    def at(self, time: str) -> Mark:
+        """The same said at another time."""
+        return Mark(self.query, self.candidate, self.verdict, self.note, time, self.mining)
 
 
 def now() -> str:
@@ -134,7 +138,8 @@ class Marks:
 
     def say(self, marks: Sequence[Mark]) -> list[Mark]:
         """Give verdicts, all undone in one step; returns the rows to append to the file."""
-        changes = tuple(Change(self._said.get(mark.key), mark) for mark in marks)
+        said = self._said.get
+        changes = tuple([Change(said((mark.query, mark.candidate)), mark) for mark in marks])
         if changes:
             self._undo.append(changes)
             self._redo.clear()
@@ -149,7 +154,8 @@ class Marks:
             changes = tuple(change for change in self._undo.pop() if self._is_own(change.after.key))
             if changes:
                 self._redo.append(changes)
-                return self._apply([change.back() for change in reversed(changes)])
+                time = now()
+                return self._apply([change.back(time) for change in reversed(changes)])
         return []
 
     def redo(self) -> list[Mark]:
@@ -159,7 +165,7 @@ class Marks:
             if changes:
                 self._undo.append(changes)
                 time = now()
-                return self._apply([replace(change.after, time=time) for change in changes])
+                return self._apply([change.after.at(time) for change in changes])
         return []
 
     def rebase(self, marks: Iterable[Mark]) -> None:
@@ -191,9 +197,14 @@ class Marks:
         return {mark.key for mark in self._said.values() if mark.verdict == "hard"}
 
     def _apply(self, marks: Sequence[Mark]) -> list[Mark]:
-        for mark in marks:
-            self._take(mark)
-            self._given[mark.key] = mark
+        said, given = self._said, self._given
+        for mark in marks:  # 100 000 at once must take no noticeable time
+            key = mark.query, mark.candidate
+            given[key] = mark
+            if mark.verdict:
+                said[key] = mark
+            else:
+                said.pop(key, None)
         return list(marks)
 
     def _is_own(self, key: Key) -> bool:
@@ -207,18 +218,17 @@ class Marks:
             self._said.pop(mark.key, None)
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A verdict before and after a step."""
 
     before: Mark | None
     after: Mark
 
-    def back(self) -> Mark:
-        """The row that undoes it, given now."""
+    def back(self, time: str) -> Mark:
+        """The row that undoes it, given at a time."""
         if self.before is None:
-            return replace(self.after, verdict="", note="", time=now())
-        return replace(self.before, time=now())
+            return Mark(self.after.query, self.after.candidate, "", "", time, self.after.mining)
+        return self.before.at(time)
 
 
 def read_marks(path: Path) -> list[Mark]:

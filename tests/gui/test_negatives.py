@@ -319,30 +319,56 @@ def test_the_form_says_what_is_missing_and_what_a_run_gets(page, tmp_path) -> No
     assert (config.data, config.model, config.neighbours) == ("vigor:/data/VIGOR", "/models/toy", 128)
 
 
-def test_a_hundred_thousand_queries_scroll_smoothly(window, wait, tmp_path) -> None:
+@pytest.fixture
+def many(window, wait, tmp_path):
+    """The page with a hundred thousand photos listed."""
     from dataclasses import replace
 
     from geolocator_gui.gui.negatives.result import open_result
 
-    panel, many = window.panels["negatives"], 100_000
+    panel, count = window.panels["negatives"], 100_000
     small = open_result(make_mining(tmp_path / "big"))
-    take = np.arange(many) % 40
+    take = np.arange(count) % 40
     fields = ("files", "areas", "lon", "lat", "positive", "cosine", "rank", "margin", "hardest", "distance_m")
     big = replace(
         small,
         **{name: getattr(small, name)[take] for name in (*fields, "flag", "suspect", "x", "y")},
-        ids=np.array([f"photo:{i}" for i in range(many)], object),
-        names=np.array([f"photo:{i}" for i in range(many)], object),
+        ids=np.array([f"photo:{i}" for i in range(count)], object),
+        names=np.array([f"photo:{i}" for i in range(count)], object),
     )
     panel.inspector._show(big, "", MarksFile(tmp_path / "marks.csv"))
     window._front.setCurrentWidget(window._desk)
     window.show_page("negatives")
     wait(lambda: False, 0.2)
-    bar = panel.list.verticalScrollBar()
+    return panel
+
+
+def test_a_hundred_thousand_queries_scroll_smoothly(many) -> None:
+    bar = many.list.verticalScrollBar()
     times = []
     for step in range(40):
         begin = time.process_time()
         bar.setValue(int(bar.maximum() * step / 40))
-        panel.list.viewport().repaint()
+        many.list.viewport().repaint()
         times.append(time.process_time() - begin)
     assert np.median(times) < 0.016, np.median(times)
+
+
+def test_a_hundred_thousand_photos_are_judged_and_undone_in_a_moment(many, window, wait) -> None:
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    inspector, held = many.inspector, Qt.KeyboardModifier.ControlModifier
+    times = {}
+    for name, target, key, modifier in (
+        ("all", many.list, Qt.Key.Key_A, held),
+        ("judge", many.list, Qt.Key.Key_K, Qt.KeyboardModifier.NoModifier),
+        ("undo", window, Qt.Key.Key_Z, held),
+    ):
+        begin = time.thread_time()  # of the GUI thread
+        QTest.keyClick(target, key, modifier)
+        times[name] = time.thread_time() - begin
+        assert wait(lambda: inspector.judging.is_written, 60)
+        assert inspector.judging.progress.judged == (100_000 if name == "judge" else 0)
+    assert len(read_marks(inspector.judging.file.path)) == 200_000
+    assert max(times.values()) < 1.2, times

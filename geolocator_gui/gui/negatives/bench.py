@@ -185,7 +185,7 @@ class Bench(QWidget):
         inspector, result = self._inspector, self._inspector.result
         candidate = inspector.candidate
         if not on or result is None or inspector.row is None or candidate is None:
-            self.triptych.refresh()
+            self.triptych.set_computing(False)
             return
         about, file = result.about, str(result.files[inspector.row])
         index, chip_file = about.get("index"), str(result.chips.files[candidate.chip])
@@ -210,12 +210,15 @@ class Bench(QWidget):
         else:
             fields |= {"chip_file": chip_file, **{key: about.get(key) for key in ("data", "split", "model")}}
 
+        self.triptych.set_computing(True)
+
         def success(answer: Mapping[str, Any]) -> None:
             if (inspector.row, inspector.place) == asked and self.triptych.alike.isChecked():
                 self.triptych.show_alike([Path(str(answer["photo"])), Path(str(answer["chip"]))])
 
         def failure(error: GeolocatorError) -> None:
-            self.triptych.alike.setChecked(False)
+            if (inspector.row, inspector.place) == asked:
+                self.triptych.alike.setChecked(False)
             inspector.session.notifications.error(error)
 
         inspector.session.locator.worker.ask("similarity", fields, success, failure)
@@ -235,7 +238,10 @@ def in_words(result: MiningResult, row: int) -> tuple[str, str, str, str]:
         facts.append(f"chance 1 in {wording.count(chips)}")
     told = " · ".join(facts)
     if rank <= 0:
-        return "No chip of the index holds this photo.", told, "map-marker-off-outline", "text_secondary"
+        words = "No chip of the index holds this photo."
+        if result.place(row) is None:
+            words = "Where this photo was taken is not known, so none of the chips is its own."
+        return words, told, "map-marker-off-outline", "text_secondary"
     if result.suspect[row]:
         words = f"The own chip ranks {wording.count(rank)}: is the pair right?"
         return words, told, "link-variant-off", "negative"

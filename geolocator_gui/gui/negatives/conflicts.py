@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTreeWidget, QTreeWidgetItem, QWidget
@@ -19,9 +19,16 @@ class ConflictsDialog(Dialog):
         parent: The window.
         words: What the merge brought.
         conflicts: Mine and theirs.
+        names: File names of photos by id, as far as they are known.
     """
 
-    def __init__(self, parent: QWidget, words: str, conflicts: Sequence[tuple[Mark, Mark]]) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        words: str,
+        conflicts: Sequence[tuple[Mark, Mark]],
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(
             parent,
             f"{len(conflicts)} verdicts differ" if len(conflicts) > 1 else "1 verdict differs",
@@ -34,7 +41,8 @@ class ConflictsDialog(Dialog):
         self.tree.setRootIsDecorated(False)
         self.tree.setMinimumSize(560, 240)
         for mine, theirs in self._conflicts:
-            item = QTreeWidgetItem([mine.query, verdicts.in_words(mine), verdicts.in_words(theirs)])
+            name = (names or {}).get(mine.query, mine.query)
+            item = QTreeWidgetItem([name, verdicts.in_words(mine), verdicts.in_words(theirs)])
             item.setToolTip(0, f"{mine.query}\n{mine.candidate}")
             newer = 2 if theirs.time > mine.time else 1
             for column in (1, 2):

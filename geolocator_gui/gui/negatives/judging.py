@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,13 +66,14 @@ class Judging(QObject):
     def say(self, keys: Iterable[Key], verdict: Verdict, note: str | None = None) -> None:
         """Give one verdict about several; one step for undo. A note of None keeps what was noted."""
         name, time = self._result.name if self._result is not None else "", now()
-        given = []
         clean = None if note is None else " ".join(note.split())
-        for key in dict.fromkeys(keys):
-            old = self.marks.get(*key)
-            kept = (old.note if old is not None else "") if clean is None else clean
-            given.append(Mark(*key, verdict, kept, time, name))
-        self._take(self.marks.say(given), follow=False)
+        with _at_one_go():
+            given = []
+            for query, candidate in dict.fromkeys(keys):
+                old = self.marks.get(query, candidate)
+                kept = (old.note if old is not None else "") if clean is None else clean
+                given.append(Mark(query, candidate, verdict, kept, time, name))
+            self._take(self.marks.say(given), follow=False)
 
     def note(self, key: Key, text: str) -> None:
         """Note something; without a verdict it stands as "unsure", for a row needs one."""
@@ -92,11 +95,13 @@ class Judging(QObject):
 
     def undo(self) -> bool:
         """Take the last step back; False when there is none."""
-        return self._take(self.marks.undo(), follow=True)
+        with _at_one_go():
+            return self._take(self.marks.undo(), follow=True)
 
     def redo(self) -> bool:
         """Do the undone step again; False when there is none."""
-        return self._take(self.marks.redo(), follow=True)
+        with _at_one_go():
+            return self._take(self.marks.redo(), follow=True)
 
     def merge(self, theirs: Path, done: Callable[[Merged], object]) -> None:
         """Take over another person's marks; `done` gets what was added and the conflicts.
@@ -161,8 +166,15 @@ class Judging(QObject):
         if (file := self.file) is not None:
             file.put(rows)
             self._background.run(file.write, lambda done: self._adopt(file), owner=self)
+        said = self._said
         for mark in rows:
-            self._remember(mark.key)
+            about = said.get(mark.query)
+            if about is None:
+                about = said[mark.query] = {}
+            if mark.verdict:
+                about[mark.candidate] = mark
+            else:
+                about.pop(mark.candidate, None)
         self._count({mark.query for mark in rows})
         self.changed.emit()
         if follow and (row := self._rows.get(rows[0].query)) is not None:
@@ -186,13 +198,6 @@ class Judging(QObject):
             self._told = told
             self.trouble_changed.emit()
 
-    def _remember(self, key: Key) -> None:
-        mark, about = self.marks.get(*key), self._said.setdefault(key[0], {})
-        if mark is None:
-            about.pop(key[1], None)
-        else:
-            about[key[1]] = mark
-
     def _recount(self) -> None:
         count = 0 if self._result is None else len(self._result)
         self.judged, self.codes = np.zeros(count, bool), np.zeros(count, np.int8)
@@ -215,6 +220,18 @@ class Judging(QObject):
         abouts = [self._said.get(query, {}) for _, query in known]
         self.judged[rows] = [bool(about) for about in abouts]
         self.codes[rows] = [_code(*one) for one in zip(abouts, pairs, hardest, strict=True)]
+
+
+@contextlib.contextmanager
+def _at_one_go() -> Iterator[None]:
+    """No search for garbage meanwhile: a batch makes many objects that all stay, and is searched in vain."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _names(result: MiningResult, chips: NDArray[np.int32]) -> Sequence[str]:

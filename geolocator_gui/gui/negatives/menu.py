@@ -80,7 +80,9 @@ class MiningMenu(QObject):
             return
         from geolocator_gui.gui.negatives.conflicts import ConflictsDialog
 
-        dialog = ConflictsDialog(self._window, words, merged.conflicts)
+        result = self._inspector.result
+        names = {} if result is None else dict(zip(result.ids.tolist(), result.names.tolist(), strict=True))
+        dialog = ConflictsDialog(self._window, words, merged.conflicts, names)
         if dialog.exec():
             self._inspector.judging.give(dialog.chosen())
 

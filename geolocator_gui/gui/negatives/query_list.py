@@ -104,6 +104,8 @@ class QueryList(QTableView):
         lines.hide()
         head = self.horizontalHeader()
         head.setHighlightSections(False)
+        # A selection of its own, always empty: to paint itself the header would ask each selected line.
+        head.setSelectionModel(QItemSelectionModel(inspector.table, self))
         head.setSectionsClickable(True)
         head.setMinimumSectionSize(20)
         head.setFixedHeight(26)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPixmap, QWheelEvent
+from PySide6.QtCore import QMargins, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPixmap, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from geolocator_gui.gui import icons, wording
+from geolocator_gui.gui import icons, theme, wording
 from geolocator_gui.gui.negatives import verdicts
 from geolocator_gui.gui.negatives.inspector import LARGE_PX, Inspector
 from geolocator_gui.gui.tokens import GRID
 from geolocator_gui.gui.widgets.basics import Label, tool
 from geolocator_gui.gui.widgets.compare import ImagePane
+from geolocator_gui.gui.widgets.photo_list import rounded
 
 
 class LinkedPane(ImagePane):
@@ -25,6 +26,31 @@ class LinkedPane(ImagePane):
     """
 
     looked = Signal(float, QPointF)
+
+    def __init__(self, icon: str) -> None:
+        super().__init__(icon)
+        self.words = ""
+
+    def say(self, words: str) -> None:
+        """Lay a line of words over the picture, "" for none."""
+        self.words = words
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The picture, and what is said of it."""
+        super().paintEvent(event)
+        if not self.words:
+            return
+        look, painter = theme.current(), QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        words = painter.fontMetrics().elidedText(
+            self.words, Qt.TextElideMode.ElideRight, max(self.width() - 40, 8)
+        )
+        size = painter.fontMetrics().size(0, words).grownBy(QMargins(12, 6, 12, 6))
+        plate = QRectF((self.width() - size.width()) / 2, 12, size.width(), size.height())
+        rounded(painter, plate, look.colour("raised"), 6)
+        painter.setPen(look.colour("text"))
+        painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, words)
 
     def look(self, zoom: float, shift: QPointF) -> None:
         """Zoom and move without telling."""
@@ -108,9 +134,15 @@ class Triptych(QWidget):
         """Show the similarity map of photo and impostor, or the pictures themselves."""
         pictures = [QPixmap(str(file)) for file in files or ()]
         self._alike = (pictures[0], pictures[1]) if len(pictures) == 2 else None
-        self.refresh()
+        self.set_computing(False)
         if self._alike is None and files is None and self.alike.isChecked():
             self.alike_toggled.emit(True)
+
+    def set_computing(self, on: bool) -> None:
+        """Say over both pictures that their similarity map is on its way, or no longer."""
+        for pane in (self.photo, self.impostor):
+            pane.say(self.tr("Computing what makes them alike…") if on else "")
+        self.refresh()
 
     def showEvent(self, event: object) -> None:
         """Pictures are only read when somebody looks."""
