@@ -106,6 +106,8 @@ def main() -> None:
         studio = Studio(options.out, options.only)
         studio.take("welcome", settle=0.3)
         _matches(studio)
+        _negatives(studio)
+        _training(studio)
         _area(studio)
         _errors(studio, Path(home))
         studio.window.close()
@@ -130,6 +132,29 @@ def _matches(studio: Studio) -> None:
     window.answer.show_compare(False)
     window.show_page("runs")
     studio.take("runs", settle=0.4)
+
+
+def _negatives(studio: Studio) -> None:
+    window = studio.window
+    window.show_page("negatives")
+    panel = window.judging.panel
+    studio.pause(0.5)
+    panel.form.start()
+    assert studio.wait(lambda: panel.inspector.result is not None, 600), "the mining never ended"
+    _close_messages(studio)
+    panel.list.go_to(panel.inspector.result.names.tolist().index("panorama_09.jpg"))
+    studio.pause(1.5)
+    studio.take("negatives", settle=1.5)
+
+
+def _training(studio: Studio) -> None:
+    window = studio.window
+    window.show_page("training")
+    form = window.panels["training"].form
+    form.show_data("town:")
+    studio.wait(form.start_button.isEnabled, 120)
+    studio.pause(25.0)
+    studio.take("training", settle=1.0)
 
 
 def _opened_menu(window: Any) -> Any:

@@ -196,7 +196,11 @@ class Empty(QWidget):
         words = Label(text, "Secondary", wrap=True)
         words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         words.setMaximumWidth(_EASY_TO_READ)
-        layout.addWidget(words)
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(words, 1000)  # as wide as it may be, and in the middle
+        middle.addStretch(1)
+        layout.addLayout(middle)
         layout.addSpacing(GRID)
         for made in buttons:
             layout.addWidget(made, 0, Qt.AlignmentFlag.AlignHCenter)
