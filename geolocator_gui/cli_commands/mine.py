@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ import typer
 
 from geolocator_gui.cli_commands.console import print_json, run_verb
 from geolocator_gui.errors import ConfigError
+from geolocator_gui.marks import read_marks
 from geolocator_gui.mined import MineConfig
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ def mine(
     folder = resume or out
     if folder is None:
         raise ConfigError("no folder is named", hint="Name one with --out DIR.")
+    if marks is not None:
+        if not marks.is_file():
+            raise ConfigError(
+                "there is no such marks file", path=marks, hint="Name a marks.csv, or leave it out."
+            )
+        read_marks(marks)  # a damaged one is refused before the work, not after it
     config = None
     if resume is None:
         config = MineConfig.from_mapping(
@@ -83,10 +91,10 @@ def mine(
                 "marks": None if marks is None else str(marks.resolve()),
             }
         )
-    summary = run_verb("mine", folder, config, MineConfig, _work, quiet=quiet, summary=_facts)
+    work = partial(_work, must_compare=resume is None)
+    summary = run_verb("mine", folder, config, MineConfig, work, quiet=quiet, summary=_facts)
     result: dict[str, Any] = _facts(summary) | {"folder": str(folder)}
     if resume is not None and compare is not None:
-        from geolocator_gui.marks import read_marks
         from geolocator_gui.mined_moves import add_moves
 
         result["moves"] = add_moves(folder, compare, read_marks(marks) if marks is not None else ()).facts()
@@ -105,10 +113,10 @@ def mine(
         print(in_words(moves))
 
 
-def _work(config: MineConfig, folder: Path) -> Steps[MiningSummary]:
+def _work(config: MineConfig, folder: Path, *, must_compare: bool) -> Steps[MiningSummary]:
     from geolocator_gui.ml.mining_sources import run_mining
 
-    return run_mining(config, folder, workspace_models=models_beside(folder))
+    return run_mining(config, folder, workspace_models=models_beside(folder), must_compare=must_compare)
 
 
 def models_beside(folder: Path) -> Path | None:

@@ -110,6 +110,7 @@ def mine(
         about: Kept in the summary (data, model, fingerprint).
     """
     began = time.monotonic()
+    data.refuse_no_numbers()
     chips = len(data.chip_vectors)
     neighbours = min(neighbours, chips)
     geographic = min(neighbours if geographic is None else geographic, chips)

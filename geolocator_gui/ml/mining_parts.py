@@ -81,6 +81,21 @@ class MiningData:
         if len(self.positive) != queries or int(np.max(self.positive)) >= chips:
             raise DataError("the positives do not fit the photos and chips")
 
+    def refuse_no_numbers(self) -> None:
+        """Raise `DataError` if a vector holds NaN or infinite numbers: every rank would be wrong."""
+        for what, vectors, ids in (
+            ("photo", self.query_vectors, self.query_ids),
+            ("chip", self.chip_vectors, self.chip_ids),
+        ):
+            for start in range(0, len(vectors), PART_QUERIES):
+                sums = np.asarray(vectors[start : start + PART_QUERIES]).sum(axis=1, dtype=np.float32)
+                bad = np.flatnonzero(~np.isfinite(sums))
+                if len(bad):
+                    raise DataError(
+                        f"the vector of {what} {ids[start + int(bad[0])]} holds values that are no numbers",
+                        hint="The model's weights or the index may be damaged: verify them, or embed again.",
+                    )
+
     @property
     def truth(self) -> NDArray[np.float64]:
         """(Q, 2) where each photo was taken: its own position, else its chip's centre, else NaN."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError
 from geolocator_gui.events import Note, Steps
-from geolocator_gui.marks import chip_id, pair_id, read_marks
+from geolocator_gui.marks import chip_id, pair_id, photo_id, read_marks
 from geolocator_gui.mined import MineConfig, Mined
 from geolocator_gui.mined_moves import add_moves
 from geolocator_gui.ml.datasets import PairData
@@ -32,9 +33,17 @@ if TYPE_CHECKING:
 
 
 def run_mining(
-    config: MineConfig, folder: Path, *, workspace_models: Path | None = None
+    config: MineConfig, folder: Path, *, workspace_models: Path | None = None, must_compare: bool = False
 ) -> Steps[MiningSummary]:
-    """Embed what is not embedded yet and mine it; the whole of a `mine` run."""
+    """Embed what is not embedded yet and mine it; the whole of a `mine` run.
+
+    Args:
+        config: What to mine.
+        folder: Gets the mining.
+        workspace_models: Where else bundles are looked for.
+        must_compare: Refuse before the work an earlier mining that has none of these photos, instead of
+            going on without the comparison.
+    """
     from geolocator_gui.ml.bundle import find_bundle
     from geolocator_gui.ml.encoder import Encoder
 
@@ -43,6 +52,8 @@ def run_mining(
     marks = None if config.marks is None else Path(config.marks)
     if config.data is not None:
         pairs = open_pair_set(config.data, split=config.split, limit=config.limit)
+        if before is not None and must_compare:
+            _refuse_strangers(before, (pair_id(pairs.name, n, pairs.query_view) for n in pairs.query_names))
         if isinstance(pairs, TownPairSet):
             pairs = PicturedTown.beside(pairs, folder)
         bundle = find_bundle(config.model or "demo-town", workspace_models)
@@ -63,11 +74,15 @@ def run_mining(
     else:
         from geolocator_gui.ml.localise import open_localiser
 
+        photos = photos_below(Path(str(config.photos)), config.limit)
+        if not photos:
+            raise DataError("there is no file here", path=config.photos, hint="Name a folder of photos.")
+        if before is not None and must_compare:
+            _refuse_strangers(before, (photo_id(path) for path in photos if path.is_file()))
         localiser = open_localiser(
             str(config.index), model=config.model or None, models=workspace_models, device=config.device
         )
         with localiser:
-            photos = photos_below(Path(str(config.photos)), config.limit)
             data = yield from photos_to_mine(localiser, photos, folder / "vectors")
             about = {
                 "index": config.index,
@@ -95,6 +110,17 @@ def run_mining(
         return summary
     yield Note(moves.sentence())
     return replace(summary, moves=moves.facts())
+
+
+def _refuse_strangers(before: Mined, ids: Iterable[str]) -> None:
+    """Raise `DataError` unless one of the photos is in the earlier mining; the first one found will do."""
+    known = set(before.queries["query"])
+    if not any(one in known for one in ids):
+        raise DataError(
+            "this mining has none of the photos that are to be mined",
+            path=before.folder,
+            hint="Compare with a mining of the same photos, or leave --compare out.",
+        )
 
 
 def pairs_to_mine(pairs: PairSet, vectors: Embedded, *, side_m: float | None) -> MiningData:
@@ -138,8 +164,11 @@ def photos_to_mine(localiser: Localiser, photos: list[Path], folder: Path) -> St
     the vectors.
     """
     chip_ids = index_chip_ids(localiser.index)
+    new = not folder.exists()
     seen, vectors = yield from embed_photos(localiser, photos, chip_ids, folder)
     if not seen:
+        if new:  # what was refused leaves nothing behind
+            shutil.rmtree(folder)
         raise DataError("there is no photo that can be mined", hint="Name a folder of photos.")
     lonlat = np.array([(one.lon, one.lat) for one in seen], np.float64)  # None becomes NaN
     chips = localiser.index.chips

@@ -60,7 +60,7 @@ class SheetContext:
         attribution: Of the imagery.
         created: ISO 8601 with time zone.
         imagery: Source that chips are cut from, "" when every chip has a file.
-        most: Impostors shown per photo.
+        most: Impostors shown per photo; judged ones beyond come along.
     """
 
     mining: str
@@ -109,7 +109,9 @@ def _section(item: Confusion, source: ImagerySource | None, most: int) -> str:
     if item.own is not None:
         own = f"<b>own chip</b> {item.own.cosine:.3f}<br>rank {item.own.rank:,}{_said(item.own)}"
         cards.append(_figure(_chip(item.own, source), own, "own"))
-    cards += [_figure(_chip(chip, source), _caption(chip), "") for chip in item.impostors[:most]]
+    # What somebody has judged is what the sheet is printed for: it comes along at any rank.
+    shown = [chip for place, chip in enumerate(item.impostors) if place < most or chip.verdict]
+    cards += [_figure(_chip(chip, source), _caption(chip), "") for chip in shown]
     told = " · ".join(escape(fact) for fact in facts if fact)
     row = f"<div class='row'>{''.join(cards)}</div>"
     return f"<section><h2>{escape(item.name)}<span>{told}</span></h2>{row}</section>"

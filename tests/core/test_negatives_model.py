@@ -296,6 +296,29 @@ def test_the_contact_sheet_is_escaped_and_loads_nothing(folder: Path) -> None:
     assert "keep as hard" in page
 
 
+def test_judged_impostors_come_along_on_the_contact_sheet_at_any_rank(folder: Path) -> None:
+    result = open_result(folder)
+    candidates = result.candidates(5)
+    far = candidates[9]
+    marks = Marks([Mark("photo:0005", far.id, "same_place", "same mill")])
+    context = SheetContext("first", "toy", "", "2026-01-01T00:00:00+00:00", most=5)
+    page = contact_sheet_html(gather(result, [5], marks), context)
+    assert "same mill" in page
+    assert page.count("<figcaption><b>") == 1 + 5 + 1  # own chip, the first five, the judged one
+    assert f"<b>{far.rank:,}</b>" in page
+    assert f"<b>{candidates[7].rank:,}</b>" not in page
+
+
+def test_a_photo_without_a_position_is_told_as_such(folder: Path) -> None:
+    from geolocator_gui.gui.negatives.bench import in_words
+
+    result = open_result(folder)
+    result.lon[58], result.positive[58], result.rank[58] = LON, -1, 0
+    assert result.place(59) is None
+    assert "is not known" in in_words(result, 59)[0]
+    assert in_words(result, 58)[0] == "No chip of the index holds this photo."
+
+
 def test_a_contact_sheet_with_pictures(root: Path, folder: Path) -> None:
     from dataclasses import replace
 

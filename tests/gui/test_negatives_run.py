@@ -71,8 +71,10 @@ def test_mine_judge_and_mine_again_from_the_window(window, wait, town, root) -> 
     assert wait(lambda: page.inspector.candidates)
     page.bench.compare_button.setChecked(True)
     page.bench.triptych.alike.setChecked(True)
+    assert "Computing" in page.bench.triptych.photo.words  # over the pictures, until the map is there
     assert wait(lambda: page.bench.triptych._alike is not None, 120)
     assert not page.bench.triptych._alike[0].isNull()
+    assert page.bench.triptych.photo.words == page.bench.triptych.impostor.words == ""
     first = page.inspector.result.folder
     tuned = train_with_the_verdicts(root, town)
     session.reload()

@@ -226,6 +226,19 @@ def test_without_positions_and_with_several_right_chips(tmp_path: Path) -> None:
     assert set(negatives.flag.unique()) <= {"", "far_twin"}
 
 
+@pytest.mark.parametrize("what", ["query_vectors", "chip_vectors"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path, what: str, value: float) -> None:
+    data = planted(1, pairs=200).data
+    vectors = getattr(data, what).astype(np.float16)
+    vectors[123, 7] = value
+    name = (data.query_ids if what == "query_vectors" else data.chip_ids)[123]
+    with pytest.raises(DataError, match=str(name)) as refused:
+        finish(mine(replace(data, **{what: vectors}), tmp_path / "out"))
+    assert "no numbers" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_input_that_does_not_fit_is_refused() -> None:
     data = planted(9, pairs=100).data
     with pytest.raises(DataError, match="same model"):

@@ -1,6 +1,8 @@
 """Photos in an index are mined: their chips hold them, and ids outlive the index."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,3 +192,46 @@ def test_photos_of_data_laid_out_by_city_say_their_city(tmp_path: Path) -> None:
     areas = pairs_to_mine(pairs, vectors, side_m=70.0).query_area
     assert areas is not None
     assert areas.tolist() == ["Seattle"] * 3 + ["Chicago"] * 7
+
+
+def test_a_folder_without_photos_leaves_nothing_behind(index: Index, tmp_path: Path, root: Path) -> None:
+    for name, files in (("empty", ()), ("words", ("notes.txt",))):
+        folder, out = tmp_path / name, tmp_path / f"{name}-out"
+        folder.mkdir()
+        for file in files:
+            (folder / file).write_text("not a photo")
+        done = geolocator(root, "mine", "--index", index.folder, "--photos", folder, "--out", out)
+        assert done.returncode == 2, done.stderr
+        assert "no file here" in done.stderr or "no photo that can be mined" in done.stderr
+        assert not out.exists()
+
+
+def test_what_cannot_be_compared_is_refused_before_the_work(
+    index: Index, photos: Path, tmp_path: Path, root: Path
+) -> None:
+    other = tmp_path / "elsewhere"
+    finish(run_mining(MineConfig(data="town:", limit=4, neighbours=3), other))
+    base = ("mine", "--index", index.folder, "--photos", photos, "--neighbours", 3, "--compare", other)
+    out = tmp_path / "out"
+    done = geolocator(root, *base, "--marks", tmp_path / "nofile.csv", "--out", out)
+    assert done.returncode == 2
+    assert "no such marks file" in done.stderr
+    done = geolocator(root, *base, "--out", out)
+    assert done.returncode == 2
+    assert "none of the photos" in done.stderr
+    assert "Embedding" not in done.stderr
+    assert not out.exists()
+    pairs = ("mine", "--data", "town:", "--limit", 3, "--neighbours", 3, "--compare")
+    first = tmp_path / "photos-mined"
+    finish(run_mining(MineConfig(index=str(index.folder), photos=str(photos), neighbours=3), first))
+    done = geolocator(root, *pairs, first, "--out", out)
+    assert done.returncode == 2
+    assert not out.exists()
+    done = geolocator(root, *pairs, other, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "rank their own chip first" in done.stdout
+
+
+def geolocator(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "geolocator_gui.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
