@@ -99,7 +99,7 @@ class RunFolder:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
             raise (FaultError if full else ConfigError)(
                 f"the run cannot be written ({error.strerror or error})",
-                path=self.path,
+                path=self.thing,
                 hint="Check free space and permissions, or choose another folder.",
             ) from error
 
