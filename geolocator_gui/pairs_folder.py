@@ -24,6 +24,7 @@ COLUMNS = (
     "id", "split", "ground", "satellite", "lon", "lat", "heading", "heading_magnetic", "fov", "vertical_fov",
     "mode", "missing", "imagery", "taken", "photo",
 )  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SET_ASIDE_COLUMNS = ("photo", "reason", "detail", "lon", "lat")
 
 
@@ -40,6 +41,7 @@ class PairsConfig(Config):
         margin: Room for random offsets on each side of a chip, as a share of its side.
         max_missing: Largest share of missing or blank pixels of a chip.
         unknown_heading: Keep photos that do not say their heading.
+        one_spot: Keep photos even where one exact position holds most of them.
         seed: Of the split.
     """
 
@@ -52,6 +54,7 @@ class PairsConfig(Config):
     margin: float = Field(default=0.25, ge=0, le=1)
     max_missing: float = Field(default=0.1, ge=0, le=1)
     unknown_heading: bool = True
+    one_spot: bool = False
     seed: int = 0
 
 
@@ -101,10 +104,29 @@ class PairsFolder:
         return _read(self.path / SET_ASIDE, {"photo", "reason"})
 
 
+def cell_of_text(text: str) -> str:
+    """A text as a cell that no spreadsheet takes for a formula; `text_of_cell` gives the text back."""
+    if text[:1] not in _FORMULA and text[:1] != "'":
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text  # a number, such as a negative longitude
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `cell_of_text` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and (cell[1:2] in _FORMULA or cell[1:2] == "'") else cell
+
+
 def _read(path: Path, needed: set[str]) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            rows = [
+                {key: text_of_cell(value) if isinstance(value, str) else value for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"the table cannot be read ({error})", path=path) from error
     if rows and not needed <= rows[0].keys():

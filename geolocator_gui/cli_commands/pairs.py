@@ -12,6 +12,7 @@ from geolocator_gui.cli_commands.console import print_json, run_verb
 from geolocator_gui.cli_commands.mine import models_beside
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.pairs_folder import SET_ASIDE, PairsConfig
+from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def pairs(
     unknown_heading: Annotated[
         bool, typer.Option(help="Keep photos that do not say where they look.")
     ] = True,
+    one_spot: Annotated[
+        bool,
+        typer.Option("--keep-one-spot", help="Keep photos even where one exact position holds most of them."),
+    ] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split.")] = 0,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue the making in this folder.")
@@ -88,8 +93,15 @@ def pairs(
                 "margin": margin,
                 "max_missing": max_missing,
                 "unknown_heading": unknown_heading,
+                "one_spot": one_spot,
                 "seed": seed,
             }
+        )
+    if resume is not None and RunFolder(resume).path.is_dir() and RunFolder(resume).verb() != "pairs":
+        raise ConfigError(
+            f"this is a run of `geolocator {RunFolder(resume).verb()}`, not of pairs",
+            path=resume,
+            hint="Name the folder that `geolocator pairs … --out DIR` made.",
         )
     folder = resume or out
     if folder is None and home is not None and photos is not None:
@@ -119,6 +131,13 @@ def _check(data: str, *, as_json: bool) -> None:
     from geolocator_gui.ml.datasets import KINDS, read_pairs
 
     kind, _, place = data.partition(":")
+    if kind == "town":
+        words = "The town's pairs are rendered while a run trains: nothing of them can be missing on disk."
+        if as_json:
+            print_json({"data": data, "splits": {}, "note": words})
+        else:
+            print(words)
+        return
     splits = ("train", "val") if kind not in KINDS or KINDS[kind].trains else ("val",)
     found: dict[str, Any] = {}
     for split in splits:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from geolocator_gui.events import Steps
     from geolocator_gui.ml.train_run import TrainSummary
 
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The workspace whose models are meant, where DIR lies in none."),
+]
 WorkspaceOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Its models; without --out the run goes there.")
 ]
@@ -91,6 +95,9 @@ def train(
             from geolocator_gui.ml.train import pick_device
 
             pick_device(run.train.device)  # refused before a folder is made
+        give_way(folder, run)
+    else:
+        run_of(resume)  # another verb's folder has another hint
 
     def work(config: TrainRun, thing: Path) -> Steps[TrainSummary]:
         from geolocator_gui.ml.train_run import run_training
@@ -119,7 +126,7 @@ def train(
 def pack(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run, started or not.")],
     file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="What to write.")],
-    workspace: WorkspaceOption = None,
+    workspace: ModelsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -130,7 +137,7 @@ def pack(
     from geolocator_gui.ml.pack import pack as write_pack
     from geolocator_gui.ml.train_run import start_bundle, verdicts
 
-    run = RunFolder(folder).read_config(TrainRun)
+    run = run_of(folder)
     own = workspace_models(workspace, folder)
     size = drive(
         write_pack(run, start_bundle(run, folder, own), file, verdicts(run, folder, own)), quiet=quiet
@@ -145,16 +152,21 @@ def pack(
 def publish(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Folder of a run, or of a packed run (or its zip)."),
+        typer.Argument(
+            metavar="DIR", help="Folder of a run; of a packed one the folder, or a zip of it, after training."
+        ),
     ],
     name: Annotated[
         str,
         typer.Option(metavar="NAME", help="Of the new model: letters, digits, dots, dashes, underscores."),
     ],
-    workspace: WorkspaceOption = None,
+    workspace: ModelsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a model of a run's best state; it then stands in the list of models."""
+    """Make a model of a run's best state; it then stands in the list of models.
+
+    It goes to the models of the workspace that the run lies in, or that is named, else to this machine's.
+    """
     from geolocator_gui.ml.model_store import models_folder
     from geolocator_gui.ml.train_run import publish as write_bundle
 
@@ -163,7 +175,7 @@ def publish(
     with tempfile.TemporaryDirectory() as scratch:
         place = unpacked(folder, Path(scratch)) if folder.is_file() else folder
         packed = place / "run.json"
-        run = TrainRun.read_json(packed) if packed.is_file() else RunFolder(place).read_config(TrainRun)
+        run = TrainRun.read_json(packed) if packed.is_file() else run_of(place)
         bundle = write_bundle(place, run, name, models_folder(own), workspace_models=own)
     if as_json:
         print_json({"name": bundle.name, "folder": str(bundle.folder), "scores": bundle.config.scores})
@@ -223,6 +235,49 @@ def _print_estimate(run: TrainRun, workspace: Path | None, *, as_json: bool) -> 
         print("Not even one image fits: choose a smaller model or another device.")
     elif needs.micro_batch:
         print(f"That does not fit: {needs.micro_batch} images at once, with the same gradients, do.")
+
+
+def run_of(folder: Path) -> TrainRun:
+    """The configuration of a training's folder; raises `ConfigError` if it is none."""
+    run = RunFolder(folder)
+    if not (run.path / "config.toml").exists():
+        raise ConfigError(
+            "there is no training run in this folder",
+            path=folder,
+            hint="Name the folder that `geolocator train … --out DIR` made.",
+        )
+    if run.verb() != "train":
+        raise ConfigError(
+            f"this is a run of `geolocator {run.verb()}`, not a training",
+            path=folder,
+            hint=f"Train on these pairs with --data pairs:{folder} --out DIR."
+            if run.verb() == "pairs"
+            else "Name the folder that `geolocator train … --out DIR` made.",
+        )
+    return run.read_config(TrainRun)
+
+
+def give_way(folder: Path, wanted: TrainRun) -> None:
+    """Let a corrected configuration replace that of a run that ended before it had saved anything.
+
+    The verdicts copied for the old one go with it where the new one heeds others.
+    """
+    run = RunFolder(folder)
+    saved = any((folder / "checkpoints" / name).exists() for name in ("last.pt", "best.pt"))
+    if saved or not (run.path / "config.toml").exists() or run.verb() != "train":
+        return
+    if run.status().state not in ("failed", "stopped", "interrupted"):
+        return
+    try:
+        old = run.read_config(TrainRun)
+    except ConfigError:
+        old = None  # written by another version, or by hand: it cannot be continued
+    if old == wanted:
+        return
+    (run.path / "config.toml").unlink()
+    copied = folder / "marks.csv"
+    if copied.exists() and (old is None or old.marks != wanted.marks):
+        copied.replace(run.path / "marks-before.csv")
 
 
 def unpacked(file: Path, scratch: Path) -> Path:

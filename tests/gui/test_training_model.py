@@ -227,7 +227,7 @@ def test_a_comparison_as_rows() -> None:
         "within_50_m_difference": {"b_minus_a": 0.5, "low": 0.0, "high": 1.0},
     }
     rows = planning.compared_rows(document)
-    assert [row.better for row in rows] == [1, -1, 0]
+    assert [row.better for row in rows] == [1, -1, None]
     assert rows[0].new == ("12 m", "0.700")
     assert rows[2].old == ("–", "–")
     assert "+50%" in planning.compared_sentence(document)

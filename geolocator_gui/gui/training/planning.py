@@ -202,13 +202,14 @@ class ComparedRow:
         name: The photo.
         old: Error and score as shown.
         new: Likewise.
-        better: 1 when the new one is nearer, -1 when it is farther, 0 when neither is known.
+        better: 1 when the new one is nearer, -1 when it is farther, 0 when they are within a metre; None
+            where one of them is not known.
     """
 
     name: str
     old: tuple[str, str]
     new: tuple[str, str]
-    better: int
+    better: int | None
 
 
 def compared_rows(document: dict[str, Any]) -> list[ComparedRow]:
@@ -217,9 +218,9 @@ def compared_rows(document: dict[str, Any]) -> list[ComparedRow]:
     for one in document.get("photos", ()):
         a, b = one["a"], one["b"]
         first, second = a.get("error_m"), b.get("error_m")
-        better = 0
-        if first is not None and second is not None and abs(first - second) >= 1:
-            better = 1 if second < first else -1
+        better: int | None = None
+        if first is not None and second is not None:
+            better = 0 if abs(first - second) < 1 else 1 if second < first else -1
         rows.append(ComparedRow(Path(one["file"]).name, _facts(a), _facts(b), better))
     return rows
 

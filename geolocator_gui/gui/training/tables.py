@@ -20,6 +20,7 @@ class AsideDialog(Dialog):
         rows = [[name, reason] for name, reason in found.aside]
         self.table = table(["File", "Reason"], rows)
         self.body.addWidget(self.table, 1)
+        _only_close(self)
         self.finish()
         self.setMinimumSize(640, 420)
 
@@ -29,7 +30,7 @@ class ComparedDialog(Dialog):
 
     def __init__(self, parent: QWidget, document: dict[str, Any], names: tuple[str, str]) -> None:
         super().__init__(parent, f"{names[0]} and {names[1]}", compared_sentence(document), "Close")
-        signs = {1: "▲ nearer", -1: "▼ farther", 0: "same"}
+        signs = {1: "▲ nearer", -1: "▼ farther", 0: "same", None: "–"}
         compared = compared_rows(document)
         rows = [[one.name, *one.old, *one.new, signs[one.better]] for one in compared]
         self.table = table(
@@ -41,8 +42,16 @@ class ComparedDialog(Dialog):
             if one.better and cell is not None:
                 cell.setForeground(look.colour("positive" if one.better > 0 else "negative"))
         self.body.addWidget(self.table, 1)
+        _only_close(self)
         self.finish()
         self.setMinimumSize(760, 480)
+
+
+def _only_close(dialog: Dialog) -> None:
+    """There is nothing to cancel where something is only shown."""
+    for button in dialog.buttons.buttons():
+        if button is not dialog.ok:
+            dialog.buttons.removeButton(button)
 
 
 def table(heads: list[str], rows: list[list[str]]) -> QTableWidget:

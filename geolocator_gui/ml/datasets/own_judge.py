@@ -15,8 +15,10 @@ from geolocator_gui.ml.distances import ground_metres
 
 _ZERO_DEGREES = 1e-3  # about 100 m around 0, 0: open sea
 _SPOT_M = 1.0
-_SHARED, _SHARED_PART = 5, 0.2  # so many photos at exactly one position, and this part of all, or …
-_SHARED_ALWAYS = 20  # … so many whatever the rest: a default, not a measurement
+# Photos at exactly one position are a default, not a measurement, where so many and this part of all share
+# it; fewer are enough where nothing tells them apart. A turn on the spot is real.
+_SHARED, _SHARED_PART = 20, 0.5
+_ALIKE, _ALIKE_PART, _ALIKE_ALWAYS = 5, 0.2, 20
 _BURST_S, _BURST_M, _BURST_DEG = 2.0, 2.0, 10.0
 
 
@@ -35,12 +37,15 @@ class Aside:
     detail: str = ""
 
 
-def judge(photos: Sequence[Scanned], *, unknown_heading: bool = True) -> tuple[list[Scanned], list[Aside]]:
+def judge(
+    photos: Sequence[Scanned], *, unknown_heading: bool = True, one_spot: bool = False
+) -> tuple[list[Scanned], list[Aside]]:
     """Photos that can become pairs, and the others with a reason each.
 
     Args:
         photos: In the order in which the first of several equal ones is kept.
         unknown_heading: Keep photos that do not say their heading.
+        one_spot: Keep photos of which many have exactly one position.
     """
     aside: list[Aside] = []
     located: list[Scanned] = []
@@ -54,7 +59,7 @@ def judge(photos: Sequence[Scanned], *, unknown_heading: bool = True) -> tuple[l
         else:
             seen[photo.digest] = photo
             located.append(photo)
-    spots = _shared_spots(located)
+    spots = [0] * len(located) if one_spot else _shared_spots(located)
     spread = [photo for photo, shared in zip(located, spots, strict=True) if not shared]
     aside += [
         Aside(
@@ -100,8 +105,14 @@ def _shared_spots(photos: Sequence[Scanned]) -> list[int]:
         return [len(photos)] * len(photos)
     _, owner, sizes = np.unique(np.round(lonlat, 7), axis=0, return_inverse=True, return_counts=True)
     shared = sizes[owner.ravel()]
-    enough = max(_SHARED, _SHARED_PART * len(photos))
-    return [int(one) for one in np.where((shared >= enough) | (shared >= _SHARED_ALWAYS), shared, 0)]
+    views = {
+        (int(spot), photo.heading, photo.taken) for spot, photo in zip(owner.ravel(), photos, strict=True)
+    }
+    different = np.bincount([spot for spot, _, _ in views], minlength=len(sizes))[owner.ravel()]
+    alike = 2 * different <= shared
+    few = (shared >= max(_ALIKE, _ALIKE_PART * len(photos))) | (shared >= _ALIKE_ALWAYS)
+    most = (shared >= _SHARED) & (shared > _SHARED_PART * len(photos))
+    return [int(one) for one in np.where(most | (alike & few), shared, 0)]
 
 
 def _bursts(photos: Sequence[Scanned]) -> list[int]:

@@ -34,6 +34,7 @@ from geolocator_gui.pairs_folder import (
     SUMMARY,
     TABLE,
     PairsConfig,
+    cell_of_text,
 )
 from geolocator_gui.records import PhotoMode
 from geolocator_gui.workspace import write_atomically
@@ -113,10 +114,12 @@ def make_pairs(
             hint="Give it with --side-m METRES.",
         )
     frame = Frame.of(model, side_m, config.margin, config.max_missing)
+    with _opened(config.imagery, tiles_dir):
+        pass  # imagery that cannot be used is refused before many photos are read
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMMARY).unlink(missing_ok=True)
     photos = yield from scan_photos(Path(config.photos), folder / "scan.jsonl", skip=folder)
-    usable, aside = judge(photos, unknown_heading=config.unknown_heading)
+    usable, aside = judge(photos, unknown_heading=config.unknown_heading, one_spot=config.one_spot)
     with _opened(config.imagery, tiles_dir) as sources:
         made = yield from make_files(usable, Path(config.photos), folder, sources, model, frame)
         infos = [source.info for source in sources]
@@ -156,8 +159,6 @@ def make_pairs(
     write_atomically(folder / SUMMARY, json.dumps(content, indent=2) + "\n")
     _remove_others(folder, {name for row in np.flatnonzero(kept) for name in _files(pairs[row][1])})
     yield Progress("Splitting", 1, 1)
-    for sentence in summary.sentences():
-        yield Note(sentence)
     if summary.leaks:
         yield Note("Training and validation are not disjoint: the figures will be too good.", "warning")
     return summary
@@ -262,7 +263,9 @@ def _write_csv(path: Path, columns: Sequence[str], lines: Sequence[tuple[Any, ..
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(lines)
+    writer.writerows(
+        [cell_of_text(cell) if isinstance(cell, str) else cell for cell in line] for line in lines
+    )
     write_atomically(path, text.getvalue())
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -189,10 +190,15 @@ def _why_no_position(path: Path) -> str:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            gps: dict[int, Any] = dict(image.getexif().get_ifd(0x8825))
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+            exif = image.getexif()
+            gps: dict[int, Any] = dict(exif.get_ifd(0x8825))
+            # Pillow gives an empty block for one that it cannot follow.
+            broken = not gps and (0x8825 in exif or (bool(image.info.get("exif")) and not exif))
     # Pillow raises whatever its parser trips over in a damaged block.
     except Exception:  # noqa: BLE001
+        return "the position cannot be read (broken EXIF)"
+    if broken:
         return "the position cannot be read (broken EXIF)"
     if 2 not in gps and 4 not in gps:
         return "no position in the file"

@@ -66,6 +66,10 @@ def read_pairs(kind: str, root: Path | str, split: str = "val", limit: int | Non
     Raises:
         DataError: The kind is unknown, or the folder is not what it says.
     """
+    if kind == "town":
+        raise DataError(
+            "the town's pairs are rendered when they are needed; there is no folder to read", path="town:"
+        )
     if kind not in KINDS:
         raise DataError(
             f'"{kind}" is not a kind of data', path=root, hint=f"Kinds: {', '.join([*KINDS, 'town'])}."

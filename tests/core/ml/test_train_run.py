@@ -26,6 +26,8 @@ from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.pack import pack
 from geolocator_gui.ml.train_estimate import estimate
 from geolocator_gui.ml.train_run import publish, run_training, start_model
+from geolocator_gui.pairs_folder import PairsConfig
+from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import TrainRun
 from tests.core.ml.training_stand_ins import MODEL, colour_image, tiny_model
 
@@ -198,6 +200,32 @@ def test_a_device_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path,
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="device"):
         small_run(cvusa, models, "device=gpu")
+
+
+def test_a_run_that_saved_nothing_can_be_corrected(tmp_path, cvusa, models):
+    folder = tmp_path / "run"
+    basic = ["train", "--data", f"cvusa:{cvusa}", "--model", str(models / "tiny"), "--preset", "quick"]
+    small = ["--set", "precision=fp32", "--set", "threads=1", "--set", "pairs=16", "--out", folder, "--quiet"]
+    wrong = call(*basic, *small, "--set", "batch_size=64")
+    assert "fewer than a batch of 64" in str(wrong.exception)
+    assert (folder / "run" / "config.toml").exists()
+    right = call(*basic, *small, "--set", "batch_size=8")
+    assert right.exception is None, right.exception
+    # What has saved something is not overwritten.
+    other = call(*basic, *small, "--set", "batch_size=4")
+    assert "other settings" in str(other.exception)
+
+
+def test_hints_fit_the_folder_they_are_about(tmp_path):
+    for words in (("pack", tmp_path, tmp_path / "a.zip"), ("publish", tmp_path, "--name", "a")):
+        problem = call(*words).exception
+        assert isinstance(problem, ConfigError)
+        assert "no training run" in str(problem)
+        assert "--resume" not in str(problem)
+    pairs = PairsConfig(photos="x", imagery=("y",))
+    RunFolder(tmp_path / "pairs").write_config("pairs", pairs)
+    problem = call("train", "--resume", tmp_path / "pairs").exception
+    assert "--data pairs:" in str(problem)
 
 
 def test_an_unknown_setting_says_what_may_be_meant(cvusa, models):

@@ -310,12 +310,66 @@ def test_bursts_keep_the_first_but_not_other_directions() -> None:
 
 def test_a_default_position_is_not_believed() -> None:
     walk = [scanned(f"w{n}", 10 + n * 1e-3, 50.0) for n in range(20)]
-    default = [scanned(f"d{n}", 10.5, 50.0, heading=n * 36.0) for n in range(10)]
+    default = [scanned(f"d{n}", 10.5, 50.0) for n in range(10)]
     few = [scanned(f"f{n}", 10.7, 50.0, heading=n * 90.0) for n in range(4)]
     kept, aside = judge([*walk, *default, *few])
     assert {one.photo.path for one in aside} == {f"d{n}" for n in range(10)}
     assert len(kept) == 24
     assert judge([])[0] == []
+
+
+def test_a_turn_on_the_spot_is_real_unless_it_is_most_of_a_large_folder() -> None:
+    walk = [scanned(f"w{n}", 10 + n * 1e-3, 50.0) for n in range(20)]
+    turn = [scanned(f"t{n}", 10.5, 50.0, heading=n * 30.0) for n in range(12)]
+    waited = [scanned(f"h{n}", 10.7, 50.0, taken=f"2024-01-01T{n:02}:00:00") for n in range(8)]
+    assert judge([*walk, *turn, *waited])[1] == []
+    most = [scanned(f"m{n}", 10.9, 50.0, heading=float(n * 12)) for n in range(25)]
+    _, aside = judge([*walk, *most])
+    assert {one.photo.path for one in aside} == {f"m{n}" for n in range(25)}
+    assert judge([*walk, *most], one_spot=True)[1] == []
+
+
+def test_a_file_name_is_no_formula_and_comes_back_as_it_was(photos: Path, tmp_path: Path) -> None:
+    folder, names = tmp_path / "photos", ["=1+1.jpg", "'=x.jpg", "@a.jpg", "-b.jpg", "'quoted.jpg", "c.jpg"]
+    folder.mkdir()
+    for place, name in enumerate(names):
+        (folder / name).write_bytes((demo_dir() / f"photos/photo_{place + 1:02}.jpg").read_bytes())
+    (folder / "=aside.jpg").touch()
+    out = tmp_path / "out"
+    finish(make_pairs(PairsConfig(photos=str(folder), imagery=(IMAGERY,), margin=0.0), out))
+    made = PairsFolder.open(out)
+    aside = {row["photo"] for row in made.set_aside()}
+    assert aside | {row["photo"] for row in made.rows()} == {*names, "=aside.jpg"}
+    for file in (out / "pairs.csv", out / "set_aside.csv"):
+        for line in csv.reader(file.open(newline="", encoding="utf-8")):
+            assert not any(cell[:1] in "=@+" and cell for cell in line)
+
+
+def test_a_gps_block_that_cannot_be_followed_is_broken_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    gps(tmp_path / "p" / "a.jpg", demo_dir() / "photos" / "photo_01.jpg", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+    whole = (tmp_path / "p" / "a.jpg").read_bytes()
+    at = whole.index(b"Exif\0\0") + 6
+    order = "little" if whole[at : at + 2] == b"II" else "big"
+    tag = whole.index((0x8825).to_bytes(2, order), at)
+    far = whole[: tag + 8] + (0x7FFFFF).to_bytes(4, order) + whole[tag + 12 :]
+    (tmp_path / "p" / "a.jpg").write_bytes(far)
+    (found,) = finish(scan_photos(tmp_path / "p", tmp_path / "scan.jsonl", skip=tmp_path / "out"))
+    assert found.problem == "the position cannot be read (broken EXIF)"
+
+
+def test_missing_imagery_is_refused_before_a_photo_is_read(tmp_path: Path) -> None:
+    config = PairsConfig(photos=str(demo_dir() / "photos"), imagery=("nowhere.tif",))
+    with pytest.raises(ImageryError):
+        finish(make_pairs(config, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_town_has_nothing_to_check(capsys) -> None:
+    from geolocator_gui.cli_commands.pairs import pairs
+
+    pairs(check="town:")
+    assert "rendered" in capsys.readouterr().out
 
 
 def test_headings_can_be_asked_for() -> None:
