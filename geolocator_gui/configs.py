@@ -18,12 +18,14 @@ GroundView = Literal["panorama", "panorama_strip", "perspective", "drone"]
 
 def _in_words(problem: Mapping[str, Any]) -> str:
     """One of pydantic's complaints as a sentence about a setting."""
-    name = ".".join(str(part) for part in problem["loc"]) or "file"
+    name = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int)) or "file"
+    places = [part + 1 for part in problem["loc"] if isinstance(part, int)]
     if problem["type"] == "extra_forbidden":
         return f"the setting '{name}' is unknown"
     said = str(problem["msg"]).removeprefix("Value error, ")
     if said.startswith("Input should be"):
-        return f"the setting '{name}' {said.removeprefix('Input ')}"
+        which = f"number {places[0]} of the setting" if places else "the setting"
+        return f"{which} '{name}' {said.removeprefix('Input ')}"
     return f"the setting '{name}' is not valid: {said}"
 
 

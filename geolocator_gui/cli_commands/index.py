@@ -14,6 +14,7 @@ from geolocator_gui.cli_commands.console import people_time, print_json, run_ver
 from geolocator_gui.cli_commands.index_words import (
     absolute,
     keep_tiles_in,
+    levels_of,
     models_beside,
     numbers,
     people_bytes,
@@ -116,7 +117,7 @@ def index(
             "model": absolute(model),
             "overlap": overlap,
             "side_m": side_m,
-            "levels": tuple(int(value) for value in numbers(levels, None, "--levels", "1,2,4")),
+            "levels": levels_of(levels),
             "batch_size": batch_size,
             "device": device,
             "backend": backend,

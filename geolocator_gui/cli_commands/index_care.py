@@ -11,6 +11,7 @@ import typer
 from geolocator_gui.cli_commands.console import drive, print_json
 from geolocator_gui.cli_commands.index_words import (
     absolute,
+    levels_of,
     models_beside,
     numbers,
     people_bytes,
@@ -77,6 +78,7 @@ def info(
         "state": manifest.state,
         "chips": manifest.count,
         "skipped": manifest.skipped,
+        "filled": manifest.filled,
         "model": manifest.model_name,
         "fingerprint": manifest.fingerprint,
         "areas": [
@@ -104,6 +106,8 @@ def info(
         print(f"imagery      {record.name} ({record.kind}){attribution}")
     left_out = ", ".join(f"{number:,} {reason}" for reason, number in manifest.skipped.items()) or "none"
     print(f"left out     {left_out}")
+    if manifest.filled:
+        print(f"filled       {manifest.filled:,} chips, from a coarser level where tiles are missing")
     for change in manifest.changes:
         print(f"change       {change}")
     print(f"begun        {manifest.created}")
@@ -174,6 +178,11 @@ def extend(
     imagery: Annotated[
         list[str] | None, typer.Option(metavar="SRC", help="Imagery of the new area, if it is another.")
     ] = None,
+    old_imagery: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SRC", help="Where the index's own imagery is now, if not where it was."),
+    ] = None,
+    model: Model = None,
     levels: Annotated[
         str, typer.Option(metavar="1[,2[,4]]", help="Levels of detail: chips of 1, 2 and 4 times the side.")
     ] = "1",
@@ -190,11 +199,17 @@ def extend(
             "area": None if area is None else absolute(area),
             "bbox": None if bbox is None else numbers(bbox, 4, "--bbox", "W,S,E,N"),
             "circle": None if circle is None else numbers(circle, 3, "--circle", "LON,LAT,METRES"),
-            "levels": tuple(int(value) for value in numbers(levels, None, "--levels", "1,2,4")),
+            "levels": levels_of(levels),
             "device": device,
         }
     )
-    steps = extend_index(folder, config, workspace_models=models_beside(folder))
+    steps = extend_index(
+        folder,
+        config,
+        own_imagery=None if not old_imagery else [source_name(item) for item in old_imagery],
+        model=model,
+        workspace_models=models_beside(folder),
+    )
     report(_alone(folder, steps, quiet=quiet), as_json=as_json)
 
 

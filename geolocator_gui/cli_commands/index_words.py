@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,9 +47,19 @@ def numbers(text: str, count: int | None, option: str, form: str) -> tuple[float
         found = tuple(float(part) for part in text.split(","))
     except ValueError:
         found = ()
+    if not all(map(math.isfinite, found)):
+        found = ()
     if not found or (count is not None and len(found) != count):
         raise ConfigError(f"{option} {text!r} is not {form}", hint=f"Write it as {option} {form}.")
     return found
+
+
+def levels_of(text: str) -> tuple[int, ...]:
+    """The numbers of --levels; raises `ConfigError`."""
+    found = numbers(text, None, "--levels", "1,2,4")
+    if any(value not in (1, 2, 4) for value in found):
+        raise ConfigError(f"--levels {text!r}: levels of detail are 1, 2 and 4", hint="Write --levels 1,2,4.")
+    return tuple(int(value) for value in found)
 
 
 def models_beside(folder: Path) -> Path | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from geolocator_gui.cli_commands.console import print_json
-from geolocator_gui.errors import BundleError, ConfigError, FaultError
+from geolocator_gui.errors import BundleError, ConfigError, FaultError, InputError
 
 if TYPE_CHECKING:
     from geolocator_gui.ml.bundle import Bundle
@@ -183,6 +184,7 @@ def embed(
     from geolocator_gui.ml.encoder import Encoder
     from geolocator_gui.ml.transforms import prepare
 
+    _check_places(images, out)
     bundle = _bundle(model, preset, architecture, workspace)
     with Encoder(bundle, device=device, backend=backend, precision=precision, threads=threads) as encoder:
         parts = []
@@ -234,6 +236,22 @@ def devices(
     print("Another choice: --device, --backend and --precision here, of `geolocator index` and of `embed`.")
 
 
+def _check_places(images: list[Path], out: Path) -> None:
+    """Refuse before a model is loaded what would fail after it."""
+    for path in images:
+        if not path.is_file():
+            raise InputError(
+                "this is not an image file" if path.exists() else "the image does not exist",
+                path=path,
+                hint="Check the name of the file.",
+            )
+    if out.is_dir() or (out.exists() and not out.is_file()):
+        raise InputError("this is not a file to write", path=out, hint="Name a FILE.npy with --out.")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError("no file can be written there", path=out, hint="Name another --out.")
+
+
 def _bundle(model: str, preset: str | None, architecture: str | None, workspace: Path | None) -> Bundle:
     from geolocator_gui.ml.bundle import find_bundle
     from geolocator_gui.ml.presets import bundle_of_file
@@ -241,7 +259,11 @@ def _bundle(model: str, preset: str | None, architecture: str | None, workspace:
     path, models = Path(model).expanduser(), _models(workspace)
     if path.is_file():
         return bundle_of_file(
-            path, preset=preset, architecture=architecture, workspace_models=models, bare=True
+            path,
+            preset=preset,
+            architecture=architecture,
+            workspace_models=models,
+            bare=architecture is not None,  # who names the network knows what it takes
         )
     if preset is not None:
         raise BundleError("--as is for bare weights files; this model says itself what it is", path=model)

@@ -22,6 +22,7 @@ class ChipCutter:
     Attributes:
         source: Where the pixels come from.
         source_px: Pixels per chip side, the resolution at which the model's training chips were cut.
+        filled: (N,) bool, in which of the chips last cut a coarser level stands in for a missing tile.
         coarser: How many times coarser than that the coarsest imagery met so far is; 1 where it is as fine.
     """
 
@@ -29,6 +30,7 @@ class ChipCutter:
         self.source = source
         self.source_px = source_px
         self.coarser = 1.0
+        self.filled: NDArray[np.bool_] = np.zeros(0, bool)
 
     def clone(self) -> ChipCutter:
         """Another cutter of the same imagery, for another thread."""
@@ -53,11 +55,13 @@ class ChipCutter:
         """
         images = np.empty((len(chips), self.source_px, self.source_px, 3), np.uint8)
         missing = np.empty(len(chips), np.float32)
+        self.filled = np.zeros(len(chips), bool)
         self.prefetch(chips)
         for place, (west, south, east, north) in enumerate(chips.mercator()):
             bounds = (float(west), float(south), float(east), float(north))
             patch = self.source.read(bounds, self.source_px, self.source_px)
             images[place], missing[place] = _filled(patch)
+            self.filled[place] = patch.filled
             if missing[place] < 1:
                 self.coarser = max(self.coarser, patch.coarser)
         return images, missing

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.base import ImagerySource, MercatorBounds, Patch
 from geolocator_gui.geo.projection import lonlat_to_mercator
 
 _SAMPLE_PX = 256
+_TRIED = 3  # places, before a source whose tiles all are spoilt is given up
 # Parts of the extent that are looked at, in this order.
 _PLACES = ((0.5, 0.5), *((x, y) for y in (0.5, 0.15, 0.85) for x in (0.1, 0.3, 0.7, 0.9)))
 
@@ -25,7 +27,7 @@ def probe(src: str | Path | Mapping[str, Any], *, tiles_dir: Path | None = None)
         further facts, and of the sample its bounds, the share of missing pixels and its mean colour.
 
     Raises:
-        ImageryError: The source cannot be used.
+        ImageryError: The source cannot be used, or nothing that it holds can be decoded.
     """
     with open_imagery(src, tiles_dir=tiles_dir) as source:
         return describe(source)
@@ -35,6 +37,12 @@ def describe(source: ImagerySource) -> dict[str, Any]:
     """As `probe`, for a source that is open."""
     info = source.info
     bounds, patch = _sample(source)
+    if source.trouble and not patch.valid.any():
+        raise ImageryError(
+            f"no imagery could be read: {source.trouble}",
+            path=info.name,
+            hint="Check the file or the address.",
+        )
     held = patch.pixels[patch.valid]
     return {
         "kind": info.kind,
@@ -66,14 +74,14 @@ def _sample(source: ImagerySource) -> tuple[MercatorBounds, Patch]:
     scale = float(np.cos(np.radians((south + north) / 2)))
     half = float(min(source.info.metres_per_pixel / scale * _SAMPLE_PX, x1 - x0, y1 - y0)) / 2
     best: tuple[MercatorBounds, Patch] | None = None
-    for right, up in _PLACES:
+    for tried, (right, up) in enumerate(_PLACES, 1):
         x, y = float(x0 + (x1 - x0) * right), float(y0 + (y1 - y0) * up)
         x, y = min(max(x, x0 + half), x1 - half), min(max(y, y0 + half), y1 - half)
         bounds = (x - half, y - half, x + half, y + half)
         patch = source.read(bounds, _SAMPLE_PX, _SAMPLE_PX)
         if best is None or patch.valid.mean() > best[1].valid.mean():
             best = bounds, patch
-        if patch.valid.mean() > 0.5:
+        if patch.valid.mean() > 0.5 or (source.trouble and tried >= _TRIED and not best[1].valid.any()):
             break
     assert best is not None
     return best

@@ -45,9 +45,10 @@ def recognise_architecture(state: Mapping[str, Tensor], path: Path | str = "") -
     """
     first = [state.get(f"stages.{stage}.blocks.0.conv_dw.weight") for stage in _STAGES]
     if "stem.0.weight" not in state or any(weight is None or weight.ndim != 4 for weight in first):
-        some = ", ".join(sorted(state)[:2])
+        some = ", ".join(sorted(key for key in state if key)[:2])
         raise WeightsError(
-            f"the architecture cannot be told: these are not the weights of a ConvNeXt (keys such as {some})",
+            "the architecture cannot be told: these are not the weights of a ConvNeXt"
+            + (f" (keys such as {some})" if some else ""),
             path=path or None,
             hint=_HINT,
         )

@@ -51,7 +51,8 @@ def _load(path: Path) -> Any:
     try:
         if kind == "safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # by its content: PyTorch goes by the ending of a name
+            return torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise WeightsError(
@@ -69,7 +70,13 @@ def _tensors(raw: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(raw, dict):
         raise WeightsError(f"it holds a {type(raw).__name__}, not weights by name", path=path)
     for key, value in raw.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+        if not isinstance(key, str):
+            raise WeightsError(
+                f"it is not a state dict: its tensors have no names (the first is {key!r:.40})",
+                path=path,
+                hint="Save the model's state dict: torch.save(model.state_dict(), …).",
+            )
+        if not isinstance(value, torch.Tensor):
             raise WeightsError(
                 f"it is not a state dict: '{key}' is a {type(value).__name__}, not a tensor",
                 path=path,
@@ -94,12 +101,11 @@ def _tensors(raw: Any, path: Path) -> dict[str, Tensor]:
 
 def split_state(state: dict[str, Tensor], path: Path | str) -> Checkpoint:
     """Take the prefixes off and the temperature out of a raw state dict; raises `WeightsError`."""
-    for prefix in _PREFIXES:
-        if any(key.startswith(prefix) for key in state):
-            bare = {key.removeprefix(prefix): value for key, value in state.items()}
-            if len(bare) != len(state):
-                raise WeightsError(f"it holds some weights with and without '{prefix}'", path=path)
-            state = bare
+    while prefix := next((one for one in _PREFIXES if any(key.startswith(one) for key in state)), None):
+        bare = {key.removeprefix(prefix): value for key, value in state.items()}
+        if len(bare) != len(state):
+            raise WeightsError(f"it holds some weights with and without '{prefix}'", path=path)
+        state = bare
     scale = state.get("logit_scale")
     if scale is not None and scale.numel() != 1:
         raise WeightsError("its logit_scale is not a single number", path=path)

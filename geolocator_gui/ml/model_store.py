@@ -24,6 +24,7 @@ from geolocator_gui.ml.bundle import (
     usual_mode,
 )
 from geolocator_gui.ml.presets import bundle_of_file, preset_of
+from geolocator_gui.ml.weights_file import inspect
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -206,8 +207,9 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _ending(path: Path) -> str:
-    ending = path.suffix.lower()
-    return ending if ending in (".pth", ".pt", ".safetensors") else ".pth"
+    if inspect(path) == "safetensors":  # whatever the file was called
+        return ".safetensors"
+    return ".pt" if path.suffix.lower() == ".pt" else ".pth"
 
 
 def _bring(source: Path, target: Path, *, link: bool) -> None:

@@ -83,7 +83,7 @@ def choose_a_preset(path: Path) -> BundleError:
     return BundleError(
         "nothing in this file or its path says what the model was trained for",
         path=path,
-        hint=f"Choose with `geolocator model add FILE --as NAME`:{known}",
+        hint=f"Choose with --as NAME, as in `geolocator model add FILE --as NAME`:{known}",
     )
 
 
@@ -113,7 +113,9 @@ def bundle_of_file(
     """
     from geolocator_gui.ml.architectures import recognise_architecture
     from geolocator_gui.ml.checkpoint import read_state_dict
+    from geolocator_gui.ml.weights_file import check_every_byte
 
+    check_every_byte(path)
     checkpoint = read_state_dict(path)
     config = None
     if preset is not None:

@@ -26,11 +26,13 @@ class Patch:
         pixels: (h, w, 3) uint8 RGB, north up; what is not valid holds no meaning.
         valid: (h, w) bool, where there is imagery.
         coarser: How many times coarser than asked for the coarsest imagery used is; 1 where it is as fine.
+        filled: A coarser level of detail stands in where a tile of the right one is missing.
     """
 
     pixels: Pixels
     valid: Valid
     coarser: float = 1.0
+    filled: bool = False
 
 
 class ImagerySource(ABC):
@@ -67,6 +69,11 @@ class ImagerySource(ABC):
         Raises:
             ImageryError: The source is gone. Local sources have nothing to do.
         """
+
+    @property
+    def trouble(self) -> str:
+        """In words what was wrong with imagery that is there but could not be used so far; "" for nothing."""
+        return ""
 
     @abstractmethod
     def clone(self) -> Self:

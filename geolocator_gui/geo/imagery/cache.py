@@ -19,6 +19,8 @@ class DecodedTiles:
 
     Attributes:
         decoded: Tiles loaded so far.
+        spoilt: Tiles that are there but could not be decoded.
+        reason: What was wrong with the last of them, in words.
     """
 
     def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
@@ -28,6 +30,14 @@ class DecodedTiles:
         self._under_way: dict[Hashable, Future[Tile | None]] = {}
         self._lock = threading.Lock()
         self.decoded = 0
+        self.spoilt = 0
+        self.reason = ""
+
+    def note_spoilt(self, reason: str) -> None:
+        """Remember that a tile could not be decoded."""
+        with self._lock:
+            self.spoilt += 1
+            self.reason = reason
 
     def holds(self, key: Hashable) -> bool:
         """Whether a tile, or that there is none, is known without loading."""

@@ -64,7 +64,12 @@ def whole_picture(data: bytes, kind: str) -> str | None:
     """What is wrong with a body that should be a picture, in words; None for nothing."""
     found = sniff(data)
     if found in ("vector", "html", "unknown"):
-        return f"{kind or 'something'} in place of a picture" if data else "an empty answer"
+        if not data:
+            return "what came was empty"
+        what = {"html": "text", "vector": "a vector tile", "unknown": "something unknown"}[found]
+        if kind.startswith("image/"):
+            return f"what came as {kind} was {what}, not a picture"
+        return f"what came was {kind or what}, not a picture"
     try:
         _check_whole(data, found)
     except TileDataError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import random
 import re
 import threading
@@ -29,6 +30,10 @@ _NO_TILE = (204, 400, 404, 410)
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _DEFAULT_FRESH_S = 7 * 86400.0
 _MISSING_FRESH_S = 86400.0
+# After so many tiles none of which was a picture it is the server, not the tiles.
+_ENOUGH = 12
+# For so long a tile that did not come whole is not asked for again.
+_BAD_FOR_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Fetcher:
     Attributes:
         requests: Requests sent so far.
         corrupt: Tiles given up because no attempt brought a whole picture.
+        reason: What was wrong with the last of them, in words.
     """
 
     def __init__(self, name: str, cache: TileCache | None, manners: Manners) -> None:
@@ -124,6 +130,9 @@ class Fetcher:
         self._lock = threading.Lock()
         self.requests = 0
         self.corrupt = 0
+        self.reason = ""
+        self._whole = 0
+        self._bad: dict[str, float] = {}
 
     def share(self) -> Fetcher:
         """One more source uses this; each must `close` it."""
@@ -159,7 +168,10 @@ class Fetcher:
         """
         kept = self._cache.get(key) if self._cache is not None else None
         if kept is not None and kept.is_fresh:
+            self._whole += kept.status == 200
             return kept.body if kept.status == 200 else None
+        if time.monotonic() < self._bad.get(key, -math.inf):
+            return None
         reason, bad = "", False
         for attempt in range(self._manners.attempts):
             if attempt:
@@ -179,6 +191,15 @@ class Fetcher:
         if bad:
             with self._lock:
                 self.corrupt += 1
+                self.reason = reason
+                self._bad[key] = time.monotonic() + _BAD_FOR_S
+            if self.corrupt >= _ENOUGH and not self._whole:
+                raise ImageryError(
+                    f"the server delivers no pictures: {reason}",
+                    path=self._name,
+                    hint="Open the address of one of its tiles in a browser to see what it says; "
+                    "it may want a key, or the address may be another.",
+                )
             return None
         if kept is not None and kept.status == 200:
             return kept.body  # old imagery is better than none while the server is away
@@ -228,6 +249,7 @@ class Fetcher:
         wrong = check(body, kind)
         if wrong is not None:
             raise _BadAnswerError(wrong)
+        self._whole += 1
         etag, modified = headers_of.get("etag", ""), headers_of.get("last-modified", "")
         self._keep(key, Kept(200, body, kind, etag, modified, _fresh_until(headers_of, _DEFAULT_FRESH_S)))
         return body

@@ -67,8 +67,9 @@ class FolderSource(TiledSource):
                 return decode_tile(data, level.tile_px)
             except FileNotFoundError:
                 continue
-            except (TileDataError, OSError):
+            except (TileDataError, OSError) as error:
                 self.corrupt += 1
+                self.tiles.note_spoilt(str(error))
                 return None
         if not self._path.is_dir():
             raise ImageryError("the imagery is gone", path=self._path)

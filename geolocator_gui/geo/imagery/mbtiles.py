@@ -70,13 +70,15 @@ class MBTilesSource(TiledSource):
             if not self._path.exists():
                 raise ImageryError("the imagery is gone", path=self._path) from error
             self.corrupt += 1
+            self.tiles.note_spoilt(str(error))
             return None
         if found is None or not isinstance(found[0], bytes) or not found[0]:
             return None
         try:
             return decode_tile(found[0], level.tile_px)
-        except TileDataError:
+        except TileDataError as error:
             self.corrupt += 1
+            self.tiles.note_spoilt(str(error))
             return None
 
     def _describe(self) -> None:

@@ -67,8 +67,9 @@ class PMTilesSource(TiledSource):
         try:
             data = self._body(level.number, column, row)
             return None if data is None else decode_tile(data, level.tile_px)
-        except (TileDataError, ValueError, zlib.error):
+        except (TileDataError, ValueError, zlib.error) as error:
             self.corrupt += 1
+            self.tiles.note_spoilt(str(error))
             return None
         except OSError as error:
             raise ImageryError(f"the imagery cannot be read ({error.strerror})", path=self._path) from error

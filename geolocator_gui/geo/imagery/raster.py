@@ -62,6 +62,11 @@ class RasterSource(TiledSource):
         """Close the file."""
         self._raster.close()
 
+    @property
+    def trouble(self) -> str:
+        """See `ImagerySource.trouble`; of all clones together."""
+        return f"the file is damaged ({self.tiles.reason})" if self.tiles.spoilt else ""
+
     def read(self, bounds: MercatorBounds, width: int, height: int) -> Patch:
         """See `ImagerySource.read`; a rectangle beyond the antimeridian is looked for one world further."""
         west, south, east, north = bounds
@@ -103,6 +108,7 @@ class RasterSource(TiledSource):
         found = self._raster.window(west, north, level.resolution, level.tile_px)
         if found is None:
             self.corrupt += 1
+            self.tiles.note_spoilt(self._raster.reason)
             return None
         bands, mask = found
         if not mask.any():

@@ -42,6 +42,7 @@ class Raster:
         resolution: EPSG:3857 metres per pixel of the warped view.
         kind: "geotiff", "vrt" or the driver's name in small letters.
         crs: Authority code, or the name of the coordinate system.
+        reason: Why a window could not be read last, in GDAL's words; "" where all could.
         stretch: Low and high value that become 0 and 255; None for 8-bit data.
     """
 
@@ -56,6 +57,7 @@ class Raster:
         for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
             os.environ.pop(name, None)
         self.path = path
+        self.reason = ""
         self.label = host_of(str(path))
         self._stack = contextlib.ExitStack()
         self._environment = rasterio.Env(**_ENVIRONMENT)
@@ -105,7 +107,8 @@ class Raster:
                 if a >= b or c >= d:
                     return bands, mask
                 values = view.read([*self._bands, self._alpha], window=Window(a, c, b - a, d - c))
-        except gdal_errors():
+        except gdal_errors() as error:
+            self.reason = self._words(error)
             if "://" not in str(self.path) and not Path(self.path).exists():
                 raise ImageryError("the imagery is gone", path=self.label) from None
             return None

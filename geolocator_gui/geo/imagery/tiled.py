@@ -83,6 +83,11 @@ class TiledSource(ImagerySource):
     def _load(self, level: Level, column: int, row: int) -> Tile | None:
         """Fetch and decode a tile; None where there is none or where it is corrupt."""
 
+    @property
+    def trouble(self) -> str:
+        """See `ImagerySource.trouble`; of all clones together."""
+        return _tiles_in_words(self.tiles.spoilt, self.tiles.reason)
+
     def level_for(self, resolution: float) -> Level:
         """The coarsest level that has a resolution (EPSG:3857 metres per pixel), else the finest."""
         for level in self.levels:
@@ -117,7 +122,8 @@ class TiledSource(ImagerySource):
         x1, y1 = math.ceil(right) + reach, math.ceil(bottom) + reach
         pixels, valid, coarsest = self._mosaic(level, shrink, (x0, y0, x1, y1))
         patch = resample(pixels, valid, (left - x0, top - y0, right - x0, bottom - y0), width, height)
-        return Patch(patch.pixels, patch.valid, coarser_than(wanted, coarsest))
+        filled = coarsest > level.resolution * 1.01
+        return Patch(patch.pixels, patch.valid, coarser_than(wanted, coarsest), filled)
 
     def _read_in_halves(self, bounds: MercatorBounds, width: int, height: int) -> Patch:
         west, south, east, north = bounds
@@ -137,6 +143,7 @@ class TiledSource(ImagerySource):
             np.concatenate([first.pixels, second.pixels], axis=axis),
             np.concatenate([first.valid, second.valid], axis=axis),
             max(first.coarser, second.coarser),
+            first.filled or second.filled,
         )
 
     def _mosaic(
@@ -243,6 +250,13 @@ def coarser_than(wanted: float, resolution: float) -> float:
     """How many times coarser than wanted a resolution is; 1 where it is as fine (to within 1 %)."""
     ratio = resolution / wanted
     return ratio if ratio > 1.01 else 1.0
+
+
+def _tiles_in_words(number: int, reason: str) -> str:
+    """How many tiles could not be used and why the last could not; "" for none."""
+    if not number:
+        return ""
+    return f"{number:,} of its tiles {'is' if number == 1 else 'are'} damaged ({reason})"
 
 
 def _snap(edge: float) -> float:

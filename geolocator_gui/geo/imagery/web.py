@@ -66,6 +66,18 @@ class WebTiles(TiledSource):
         """Tiles that did not come whole and count as missing."""
         return self._fetcher.corrupt
 
+    @property
+    def trouble(self) -> str:
+        """See `ImagerySource.trouble`."""
+        if not self.corrupt:
+            return super().trouble
+        came = (
+            "1 of its tiles was not delivered"
+            if self.corrupt == 1
+            else (f"{self.corrupt:,} of its tiles were not delivered")
+        )
+        return f"{came}: {self._fetcher.reason}"
+
     def clone(self) -> Self:
         """The same server for another thread; limits, cache and decoded tiles are shared."""
         return type(self)(self.info, self.levels, self._address_of, self._fetcher.share(), self.tiles)
@@ -106,7 +118,8 @@ class WebTiles(TiledSource):
             return None
         try:
             return decode_tile(data, level.tile_px)
-        except TileDataError:
+        except TileDataError as error:
+            self.tiles.note_spoilt(str(error))
             return None
 
 

@@ -105,7 +105,7 @@ def build_index(
     if times.changes:
         manifest = manifest.updated(changes=(*manifest.changes, *times.changes))
     timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin, "embedding": times.wall}
-    manifest = yield from finish_index(folder, manifest, cells, timings)
+    manifest = yield from finish_index(folder, manifest, cells, timings, troubles=times.troubles)
     return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
 
 
@@ -226,20 +226,25 @@ def _version(package: str) -> str:
 
 @dataclass
 class Times:
-    """Where the seconds of a sitting went, and what changed under way."""
+    """Where the seconds of a sitting went, what changed under way, and what was wrong with the imagery."""
 
     encoder: float = 0.0
     wall: float = 0.0
     changes: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A batch ready to be committed; `reused` if its vectors are those that were there already."""
+    """A batch ready to be committed; `reused` if its vectors are those that were there already.
+
+    `filled` is the number of its chips in which a coarser level of detail stands in for missing tiles.
+    """
 
     vectors: NDArray[np.float16]
     cells: NDArray[np.void]
     skipped: dict[str, int]
+    filled: int = 0
     reused: bool = False
 
 
@@ -263,7 +268,7 @@ def embed_batches(
         todo = range(len(writer.commits), cells.batches)
         yield from pace.at(done)
         for number, item in produce(manifest, cells, encoder, imagery, todo, times):
-            waiting.append(disk.submit(writer.commit, item.vectors, item.cells, item.skipped))
+            waiting.append(disk.submit(writer.commit, item.vectors, item.cells, item.skipped, item.filled))
             while len(waiting) > 2:
                 waiting.pop(0).result()
             _, start, stop = cells.span(number)
@@ -314,6 +319,12 @@ def produce(
 
     stack = contextlib.ExitStack()
     sources = stack.enter_context(opened(imagery))
+
+    def look_for_trouble() -> None:
+        found = [f"{source.info.name}: {source.trouble}" for source in sources if source.trouble]
+        times.troubles = tuple(found)
+
+    stack.callback(look_for_trouble)
     ahead = ReadAhead(
         lambda: Reader([source.clone() for source in sources], model, most),
         threads=readers,
@@ -335,14 +346,15 @@ def produce(
             records["missing"] = found.missing[keep]
             records["source"] = found.sources[keep]
             records["part"] = cells.part_of(batch)
+            filled = int(np.count_nonzero(found.filled[keep]))
             before = None if stored is None else stored(batch)
             if before is not None and np.array_equal(before[1], records):
-                yield batch, Embedded(before[0], records, skipped, reused=True)
+                yield batch, Embedded(before[0], records, skipped, filled, reused=True)
                 continue
             start = time.perf_counter()
             vectors = embed_shrinking(encoder, found.images[keep], times)
             times.encoder += time.perf_counter() - start
-            yield batch, Embedded(vectors.astype(np.float16), records, skipped)
+            yield batch, Embedded(vectors.astype(np.float16), records, skipped, filled)
 
 
 def embed_shrinking(encoder: Encoder, images: NDArray[np.uint8], times: Times) -> NDArray[np.float32]:

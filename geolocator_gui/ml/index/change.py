@@ -42,6 +42,7 @@ from geolocator_gui.ml.index.plan import (
     make_grids,
     part_of,
     plain,
+    relative_source,
 )
 from geolocator_gui.ml.index.segments import BatchWriter, Halves, journal_path
 from geolocator_gui.ml.index.sound import check_sound, read_batch, sound_batch, whole_journal
@@ -71,7 +72,12 @@ def settled(folder: Path, doing: str | None = None) -> Manifest:
 
 
 def extend_index(
-    folder: Path, config: IndexConfig, *, workspace_models: Path | None = None
+    folder: Path,
+    config: IndexConfig,
+    *,
+    own_imagery: Sequence[str] | None = None,
+    model: str | None = None,
+    workspace_models: Path | None = None,
 ) -> Steps[IndexSummary]:
     """Add an area, or levels of detail, to a finished index.
 
@@ -79,6 +85,8 @@ def extend_index(
         folder: Of the index.
         config: `area`, `bbox` or `circle` to add (None: the areas that it has, for more levels); `levels`;
             `imagery` for the new chips, empty for the index's own. Grid and batch size are the index's.
+        own_imagery: Where the imagery that it has is now, if not where it was; the index remembers it.
+        model: Where its model is, if not on the search path.
         workspace_models: The workspace's bundles.
 
     Raises:
@@ -87,7 +95,10 @@ def extend_index(
     begin = time.perf_counter()
     manifest = settled(folder, "extending")
     known = manifest.parts[: manifest.whole_parts]
-    own = find_sources(manifest, folder)[: 1 + max(source for part in known for source in part.imagery)]
+    before = 1 + max(source for part in known for source in part.imagery)
+    whole = manifest.updated(imagery=manifest.imagery[:before])
+    own = find_sources(whole, folder, own_imagery, option="--old-imagery")
+    bundle = bundle_of(manifest, model, workspace_models)
     added = tuple(item for item in config.imagery if item not in own)
     wanted = _extended(folder, manifest, config, (*own, *added), len(own))
     if manifest.state == "extending":
@@ -102,7 +113,7 @@ def extend_index(
         manifest = wanted
         write_manifest(folder, manifest)
     cells = Cells(folder, manifest)
-    encoder = open_encoder(bundle_of(manifest, None, workspace_models), manifest, config)
+    encoder = open_encoder(bundle, manifest, config)
     try:
         manifest = note_encoder(folder, manifest, encoder)
         times = yield from embed_batches(folder, manifest, cells, encoder, (*own, *added))
@@ -111,7 +122,7 @@ def extend_index(
     names = ", ".join(dict.fromkeys(part.area_name for part in manifest.parts[manifest.whole_parts :]))
     manifest = manifest.updated(changes=(*manifest.changes, *times.changes, f"Added {names}."))
     timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin}
-    manifest = yield from finish_index(folder, manifest, cells, timings)
+    manifest = yield from finish_index(folder, manifest, cells, timings, troubles=times.troubles)
     return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
 
 
@@ -142,8 +153,12 @@ def _extended(
     grids = [grid for area in areas for grid in make_grids(area, first.side_m, first.overlap, levels)[0]]
     settings = config.model_copy(update={"batch_size": first.batch_size, "max_missing": first.max_missing})
     parts = (*whole, *(part_of(grid, first.side_m, settings, order) for grid in grids))
-    records = (*manifest.imagery[:own], *new)
-    return manifest.updated(state="extending", parts=parts, imagery=records)
+    records = [
+        record.model_copy(update={"source": relative_source(item, folder)})
+        for record, item in zip(manifest.imagery[:own], sources, strict=False)
+    ]
+    records += new
+    return manifest.updated(state="extending", parts=parts, imagery=tuple(records))
 
 
 def _areas(manifest: Manifest) -> list[Area]:
@@ -220,7 +235,7 @@ def refresh_index(
         todo = range(len(writer.commits), cells.batches)
         for batch, item in produce(old, cells, encoder, sources, todo, times, stored):
             changed += not item.reused and batch not in damaged
-            writer.commit(item.vectors, item.cells, item.skipped)
+            writer.commit(item.vectors, item.cells, item.skipped, item.filled)
             yield from pace.at(batch + 1)
     finally:
         encoder.close()
@@ -242,7 +257,7 @@ def refresh_index(
         files={**old.files, **packed_files(folder, old)},  # its imagery may be new, too
     )
     timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin}
-    manifest = yield from finish_index(folder, manifest, cells, timings, switch=True)
+    manifest = yield from finish_index(folder, manifest, cells, timings, switch=True, troubles=times.troubles)
     return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
 
 
@@ -275,7 +290,7 @@ def remove_area(folder: Path, area: Area) -> Steps[IndexSummary]:
             skipped = dict(commit.skipped)
             if not keep.all():
                 skipped[REMOVED] = skipped.get(REMOVED, 0) + int((~keep).sum())
-            writer.commit(vectors[keep], records[keep], skipped)
+            writer.commit(vectors[keep], records[keep], skipped, commit.filled)
             yield from pace.at(batch + 1)
     except IndexFolderError:
         drop_other_generations(folder, old)

@@ -53,6 +53,12 @@ def explain(error: OSError, path: Path) -> FaultError | InputError:
             path=path,
             hint="Choose a folder that you may write to.",
         )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL):
+        return InputError(
+            f"nothing can be written there ({error.strerror or error})",
+            path=path,
+            hint="Choose another place.",
+        )
     return FaultError(
         f"writing failed ({error.strerror or error})",
         path=path,

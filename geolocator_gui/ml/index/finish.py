@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from geolocator_gui.errors import ImageryError
@@ -26,7 +26,13 @@ from geolocator_gui.ml.index.table import write_chips
 
 
 def finish_index(
-    folder: Path, manifest: Manifest, cells: Cells, timings: Mapping[str, float], *, switch: bool = False
+    folder: Path,
+    manifest: Manifest,
+    cells: Cells,
+    timings: Mapping[str, float],
+    *,
+    switch: bool = False,
+    troubles: Sequence[str] = (),
 ) -> Steps[Manifest]:
     """Make the derived files from what is committed and declare the index whole.
 
@@ -37,6 +43,7 @@ def finish_index(
         timings: Seconds by name.
         switch: The generation is another than the one that is being searched: the derived files wait under
             names of their own until the manifest has changed: at every instant one of the two is whole.
+        troubles: In words, what was wrong with the imagery.
 
     Raises:
         ImageryError: No chip is left.
@@ -46,6 +53,11 @@ def finish_index(
     count = sum(commit.rows for commit in commits)
     skipped = skipped_of(commits)
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in skipped.items())
+    if count == 0 and troubles:
+        raise ImageryError(
+            f"no chip of the area could be made ({reasons}): " + "; ".join(troubles),
+            hint="Get the imagery again, or check its address.",
+        )
     if count == 0:
         raise ImageryError(
             f"no chip of the area shows any imagery ({reasons or 'the area is empty'})",
@@ -53,7 +65,8 @@ def finish_index(
             hint="Check that the area lies on the imagery; `geolocator imagery probe` tells its bounds.",
         )
     segments = segments_of(manifest.generation, commits)
-    manifest = manifest.updated(segments=segments, count=count, skipped=skipped)
+    filled = sum(commit.filled for commit in commits)
+    manifest = manifest.updated(segments=segments, count=count, skipped=skipped, filled=filled)
     prefix = NEXT if switch else ""
     yield Progress("Writing the chips' table", 0, 1)
     write_chips(folder, manifest, cells, commits, prefix + CHIPS_FILE)
@@ -74,6 +87,12 @@ def finish_index(
     write_manifest(folder, manifest)
     if switch:
         manifest = finish_switch(folder, manifest)
+    for trouble in troubles:
+        yield Note(f"{trouble}; that ground is left out or taken from elsewhere.", "warning")
+    if filled:
+        yield Note(
+            f"In {filled:,} chips a coarser level of detail stands in where tiles are missing.", "warning"
+        )
     left_out = sum(skipped.values())
     yield Note(f"{count:,} chips indexed" + (f", {left_out:,} left out ({reasons})." if left_out else "."))
     return manifest

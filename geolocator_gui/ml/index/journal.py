@@ -26,6 +26,7 @@ class Commit:
         vectors: crc32 of its bytes in the vectors file.
         cells: crc32 of its bytes in the cells file.
         skipped: Chips left out by reason.
+        filled: Chips in which a coarser level of detail stands in for missing tiles.
     """
 
     batch: int
@@ -36,11 +37,15 @@ class Commit:
     vectors: int
     cells: int
     skipped: Mapping[str, int] = field(default_factory=dict)
+    filled: int = 0
 
 
 def to_line(commit: Commit) -> bytes:
     """`crc32 {json}` and a newline."""
-    text = json.dumps(asdict(commit), separators=(",", ":")).encode()
+    fields = asdict(commit)
+    if not commit.filled:  # as versions wrote it that did not count them
+        del fields["filled"]
+    text = json.dumps(fields, separators=(",", ":")).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

@@ -122,6 +122,8 @@ class Manifest(Config):
         segments: Of this generation.
         count: Rows that are valid.
         skipped: Chips left out, by reason.
+        filled: Chips in which a coarser level of detail stands in for missing tiles (after areas were taken
+            out or indexes merged: at most so many).
         files: sha256 of derived files, and of imagery that travelled with the index, by name.
         journal_sha256: Of the journal's committed bytes when the index was last finished.
         settings_sha256: Of the settings of the run that built it, see `companions`.
@@ -144,6 +146,7 @@ class Manifest(Config):
     segments: tuple[SegmentRecord, ...] = ()
     count: int = 0
     skipped: dict[str, int] = Field(default_factory=dict)
+    filled: int = 0
     files: dict[str, str] = Field(default_factory=dict)
     journal_sha256: str = ""
     settings_sha256: str = ""

@@ -24,6 +24,7 @@ from geolocator_gui.ml.index.manifest import (
     read_manifest,
     write_manifest,
 )
+from geolocator_gui.ml.index.pack import check_new_folder
 from geolocator_gui.ml.index.plan import local_part, relative_source
 from geolocator_gui.ml.index.segments import BatchWriter
 from geolocator_gui.ml.index.sound import sound_batch, whole_journal
@@ -69,7 +70,7 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
                 skipped = dict(commit.skipped)
                 if not keep.all():
                     skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
-                writer.commit(vectors[keep], records[keep], skipped)
+                writer.commit(vectors[keep], records[keep], skipped, commit.filled)
                 yield from pace.at(batch + 1)
             first_batch += len(commits)
             first_part += len(source.parts)
@@ -142,6 +143,7 @@ def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> M
             )
         durable.sweep(out)
         return manifest
+    check_new_folder(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from geolocator_gui.errors import FaultError, IndexFolderError
+from geolocator_gui.errors import FaultError, IndexFolderError, InputError
 from geolocator_gui.events import Pace, Steps
 from geolocator_gui.ml.bundle import file_sha256
 from geolocator_gui.ml.index import durable
@@ -25,6 +28,8 @@ from geolocator_gui.ml.index.manifest import (
     render,
 )
 from geolocator_gui.ml.index.plan import local_part
+from geolocator_gui.ml.index.segments import CELL, is_own_file, journal_path, segment_name
+from geolocator_gui.ml.index.sound import damaged, whole_journal
 from geolocator_gui.ml.index.verify import describe, verify_index
 
 _ATTRIBUTION = "ATTRIBUTION.txt"
@@ -45,11 +50,16 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
         with_imagery: Put the imagery's own files in too, where they are files.
 
     Raises:
-        IndexFolderError: The index is not finished.
+        IndexFolderError: The index is not finished, or a byte of it is not as it was written.
+        InputError: The file cannot be written there.
     """
     manifest = read_manifest(folder)
     if manifest.state != "finished":
         raise IndexFolderError("this index is not finished", path=folder, hint="Finish it first.")
+    if file.is_dir():
+        raise InputError("this is a folder, not a file to write", path=file, hint="Name a file.zip in it.")
+    if file.exists() and not file.is_file():
+        raise InputError("this is not a file that can be replaced", path=file, hint="Name another file.")
     extra: list[tuple[Path, str]] = []
     records = []
     for number, record in enumerate(manifest.imagery):
@@ -68,7 +78,12 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
     names = list(files)
     files |= {name: file_sha256(path) for path, name in extra}
     data = render(manifest.updated(imagery=tuple(records), files=files, settings_sha256=""))
-    names += [path.relative_to(folder).as_posix() for path in sorted((folder / "vectors").iterdir())]
+    names += [
+        path.relative_to(folder).as_posix()
+        for path in sorted((folder / "vectors").iterdir())
+        if is_own_file(path)
+    ]
+    checks = _Checks(folder, manifest, files)
     members = [(folder / name, name) for name in names] + extra
     pace = Pace("Writing the file", sum(path.stat().st_size for path, _ in members), "bytes")
     scratch = durable.scratch_of(file)
@@ -83,8 +98,10 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
                 with path.open("rb") as source_file, archive.open(name, "w", force_zip64=True) as target:
                     while block := source_file.read(_BLOCK):
                         target.write(block)
+                        checks.see(name, block)
                         done += len(block)
                         yield from pace.at(done)
+                checks.end(name)
         whole = True
     except OSError as error:
         raise durable.explain(error, file) from error
@@ -93,6 +110,65 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
             scratch.unlink(missing_ok=True)
     durable.put_in_place(scratch, file)
     return file
+
+
+class _Checks:
+    """Compares what goes into an export with the checksums of the index while it streams by.
+
+    Args:
+        folder: Of the index.
+        manifest: Of the index.
+        files: sha256 of whole files by name.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, files: Mapping[str, str]) -> None:
+        self._folder, self._files = folder, dict(files)
+        journal = journal_path(folder, manifest.generation)
+        self._files[journal.relative_to(folder).as_posix()] = manifest.journal_sha256
+        self._batches: dict[str, list[tuple[int, int]]] = {}
+        for commit in whole_journal(folder, manifest):
+            stem = f"vectors/{segment_name(manifest.generation, commit.segment)}"
+            if commit.rows:
+                self._batches.setdefault(f"{stem}.f16", []).append(
+                    (commit.rows * manifest.dimension * 2, commit.vectors)
+                )
+                self._batches.setdefault(f"{stem}.cells", []).append(
+                    (commit.rows * CELL.itemsize, commit.cells)
+                )
+        self._sha, self._crc, self._left, self._at = hashlib.sha256(), 0, 0, -1
+
+    def see(self, name: str, block: bytes) -> None:
+        """The next bytes of a file."""
+        self._sha.update(block)
+        batches, view = self._batches.get(name, []), memoryview(block)
+        while batches and len(view):
+            if self._left == 0:
+                self._settle(name)
+                if self._at + 1 == len(batches):
+                    raise damaged(self._folder / name, "there are bytes beyond its end")
+                self._at, self._crc = self._at + 1, 0
+                self._left = batches[self._at][0]
+            part = view[: self._left]
+            self._crc, self._left, view = (
+                zlib.crc32(part, self._crc),
+                self._left - len(part),
+                view[len(part) :],
+            )
+
+    def end(self, name: str) -> None:
+        """The file is over; raises `IndexFolderError` where it is not as it was written."""
+        if name in self._batches:
+            self._settle(name)
+            if self._left or self._at + 1 != len(self._batches[name]):
+                raise damaged(self._folder / name, "the end of this file is missing")
+        elif self._files.get(name, self._sha.hexdigest()) != self._sha.hexdigest():
+            raise damaged(self._folder / name, "this file is damaged")
+        self._sha, self._crc, self._left, self._at = hashlib.sha256(), 0, 0, -1
+
+    def _settle(self, name: str) -> None:
+        """The batch that has gone by entirely must have its checksum."""
+        if self._at >= 0 and self._left == 0 and self._crc != self._batches[name][self._at][1]:
+            raise damaged(self._folder / name, "this file is damaged")
 
 
 def _attribution(manifest: Manifest) -> str:
@@ -109,8 +185,14 @@ def import_index(file: Path, folder: Path) -> Steps[Path]:
         IndexFolderError: The file is not an export, is damaged, or holds what an export never holds;
             nothing is left behind.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise IndexFolderError("this folder is not empty", path=folder, hint="Choose a new folder.")
+    folder = Path(os.path.abspath(folder))  # `.` has no name to put a scratch folder beside
+    check_new_folder(folder)
+    if file.is_dir():
+        raise IndexFolderError(
+            "this is a folder, not an exported index",
+            path=file,
+            hint="Name the .zip that `index export` wrote.",
+        )
     scratch = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -130,13 +212,37 @@ def import_index(file: Path, folder: Path) -> Steps[Path]:
                 path=file,
                 hint="Copy it again from where it was.",
             )
-        if folder.exists():
-            folder.rmdir()
-        scratch.replace(folder)
+        _put_in_place(scratch, folder)
         durable.sync_folder(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse what cannot become the folder of a new index; raises `IndexFolderError`."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise IndexFolderError("this is a file, not a folder", path=folder, hint="Choose a new folder.")
+        if folder.exists() and not all(map(durable.is_scratch, folder.iterdir())):
+            raise IndexFolderError("this folder is not empty", path=folder, hint="Choose a new folder.")
+    except OSError as error:
+        raise IndexFolderError(
+            f"this folder cannot be used ({error.strerror or error})", path=folder, hint="Choose another one."
+        ) from error
+
+
+def _put_in_place(scratch: Path, folder: Path) -> None:
+    """The finished folder under its name; into it where it is in use (the current folder of a shell)."""
+    try:
+        if folder.exists():
+            folder.rmdir()
+        scratch.replace(folder)
+    except OSError as error:
+        if not folder.is_dir():
+            raise durable.explain(error, folder) from error
+        for path in sorted(scratch.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
+            path.replace(folder / path.name)
 
 
 def _explain(error: OSError, file: Path, folder: Path) -> Exception:

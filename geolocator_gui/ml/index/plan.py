@@ -261,7 +261,9 @@ def local_part(item: str) -> tuple[Path | None, str]:
     return Path(address.where).expanduser(), settings
 
 
-def find_sources(manifest: Manifest, folder: Path, given: Sequence[str] | None = None) -> tuple[str, ...]:
+def find_sources(
+    manifest: Manifest, folder: Path, given: Sequence[str] | None = None, *, option: str = "--imagery"
+) -> tuple[str, ...]:
     """Where the imagery of an index lies now: as given, else beside the folder as recorded.
 
     Raises:
@@ -271,7 +273,8 @@ def find_sources(manifest: Manifest, folder: Path, given: Sequence[str] | None =
         if len(given) != len(manifest.imagery):
             raise ImageryError(
                 f"the index was built from {len(manifest.imagery)} source(s), {len(given)} are given",
-                hint="Name all of them, in this order: " + ", ".join(item.name for item in manifest.imagery),
+                hint=f"Name all of them with {option}, in this order: "
+                + ", ".join(item.name for item in manifest.imagery),
             )
         return tuple(given)
     found: list[str] = []
@@ -285,7 +288,7 @@ def find_sources(manifest: Manifest, folder: Path, given: Sequence[str] | None =
             raise ImageryError(
                 f"the imagery '{record.name}' of this index is not where it was",
                 path=path,
-                hint="Say where it is now with --imagery FILE.",
+                hint=f"Say where it is now with {option} FILE.",
             )
         found.append(str(path) + settings)
     return tuple(found)

@@ -36,12 +36,14 @@ class CutChips:
         missing: float32 (N,), fraction of pixels that are missing or blank.
         digests: uint64 (N,), of each image's pixels.
         sources: uint16 (N,), position of the source it was cut from.
+        filled: bool (N,), a coarser level of detail stands in for a tile that is missing.
     """
 
     images: Pixels
     missing: NDArray[np.float32]
     digests: NDArray[np.uint64]
     sources: NDArray[np.uint16]
+    filled: NDArray[np.bool_]
 
 
 class Reader:
@@ -83,6 +85,7 @@ class Reader:
         images = np.empty((number, side, side, 3), dtype=np.uint8)
         missing = np.ones(number, dtype=np.float32)
         sources = np.zeros(number, dtype=np.uint16)
+        filled = np.zeros(number, dtype=bool)
         for rank, source in enumerate(order if order is not None else range(len(self._cutters))):
             wanted = np.arange(number) if rank == 0 else np.flatnonzero(missing > self._max_missing)
             if len(wanted):
@@ -90,16 +93,17 @@ class Reader:
             for start in range(0, len(wanted), _SLICE):
                 rows = wanted[start : start + _SLICE]
                 pixels, absent = self._cutters[source].cut(chips.take(rows))
-                for row, image, lacking in zip(rows, pixels, absent, strict=True):
+                stand_ins = self._cutters[source].filled
+                for row, image, lacking, stand_in in zip(rows, pixels, absent, stand_ins, strict=True):
                     if lacking >= 1.0 and rank == 0:
                         images[row] = 0
                         continue
                     share = min(1.0, float(lacking) + blank_fraction(image))
                     if rank == 0 or share < missing[row]:
                         images[row] = prepare(image, "satellite", self._model)
-                        missing[row], sources[row] = share, source
+                        missing[row], sources[row], filled[row] = share, source, stand_in
         digests = np.array([digest(image) for image in images], dtype=np.uint64)
-        return CutChips(images, missing, digests, sources)
+        return CutChips(images, missing, digests, sources, filled)
 
 
 def digest(image: Pixels) -> int:

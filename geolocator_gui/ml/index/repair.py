@@ -114,7 +114,7 @@ def repair_index(
                 _mend(cells_path(folder, name), offset * CELL.itemsize, records)
             known[batch] = Commit(
                 batch, first, number, segment, offset, zlib.crc32(vectors), zlib.crc32(records),
-                dict(sorted(item.skipped.items())),
+                dict(sorted(item.skipped.items())), item.filled,
             )  # fmt: skip
     yield from _derive(folder, manifest, cells, [known[batch] for batch in range(cells.batches)], health)
     after = yield from verify_index(folder)

@@ -201,7 +201,9 @@ class BatchWriter:
         """Rows committed."""
         return self.commits[-1].first + self.commits[-1].rows if self.commits else 0
 
-    def commit(self, vectors: Halves, cells: NDArray[np.void], skipped: Mapping[str, int]) -> Commit:
+    def commit(
+        self, vectors: Halves, cells: NDArray[np.void], skipped: Mapping[str, int], filled: int = 0
+    ) -> Commit:
         """Write one batch, then its line in the journal; when this returns the batch outlives a power cut."""
         if self._rows and self._rows + len(vectors) > self._limit:
             self._vectors.close()
@@ -218,6 +220,7 @@ class BatchWriter:
             vectors=zlib.crc32(body),
             cells=zlib.crc32(records),
             skipped=dict(sorted(skipped.items())),
+            filled=min(filled, len(vectors)),
         )
         if len(vectors):
             self._vectors.append(body)

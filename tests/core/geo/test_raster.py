@@ -12,7 +12,7 @@ from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.fetch import USER_AGENT
 from geolocator_gui.geo.projection import tile_bounds
-from tests.core.geo.makers import texture, write_geotiff
+from tests.core.geo.makers import png, texture, write_geotiff
 from tests.core.geo.tile_server import TileServer
 
 ZOOM, COLUMN, ROW = 18, 140_000, 80_000

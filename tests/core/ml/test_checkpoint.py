@@ -305,3 +305,29 @@ def test_a_vision_transformer_loads_when_it_is_named(tmp_path):
     with torch.inference_mode():
         torch.testing.assert_close(rebuilt(images), module.eval()(images))
         assert rebuilt(torch.rand(1, 3, 64, 128)).shape == (1, 192)
+
+
+def test_prefixes_in_any_order_come_off(tmp_path, state):
+    path = tmp_path / "w.pth"
+    torch.save({f"model.module.{key}": value for key, value in state.items()}, path)
+    assert not any(key.startswith(("module.", "model.")) for key in read_state_dict(path).state)
+
+
+def test_words_about_what_is_no_state_dict(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save({1: torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="its tensors have no names"):
+        read_state_dict(path)
+    torch.save({"": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError) as caught:
+        recognise_architecture(read_state_dict(path).state, path)
+    assert "keys such as" not in str(caught.value)
+
+
+def test_numbers_of_a_setting_are_named():
+    from geolocator_gui.configs import IndexConfig
+    from geolocator_gui.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="number 1 of the setting 'bbox' should be") as caught:
+        IndexConfig.from_mapping({"bbox": (float("nan"), 0.0, 1.0, 1.0)})
+    assert "bbox.0" not in str(caught.value)

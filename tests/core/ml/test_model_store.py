@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import cv2
 import numpy as np
@@ -13,9 +14,10 @@ from typer.testing import CliRunner
 
 from geolocator_gui import paths
 from geolocator_gui.cli_commands import model as commands
-from geolocator_gui.errors import BundleError, ConfigError, GeolocatorError, WeightsError
+from geolocator_gui.errors import BundleError, ConfigError, GeolocatorError, InputError, WeightsError
 from geolocator_gui.ml import bundle as bundles
 from geolocator_gui.ml.backbone import create_backbone
+from geolocator_gui.ml.bundle import open_bundle
 from geolocator_gui.ml.model_store import add_model, describe_file, export_model
 from geolocator_gui.ml.presets import RELEASES, preset_config, preset_of
 
@@ -284,3 +286,44 @@ def test_devices_are_listed_with_the_choice(run):
     assert found["devices"][0]["device"] == "cpu"
     assert found["devices"][0]["cores"] >= found["chosen"]["threads"]
     assert "Chosen: cpu" in run("devices", "--device", "cpu")
+
+
+def test_a_flipped_byte_in_a_weight_is_found_by_its_checksum(tmp_path, state):
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="damaged"):
+        add_model(path, "sample4geo-cvusa", tmp_path / "models", architecture="convnext_atto")
+
+
+def test_a_pth_by_another_name_is_read_by_its_content(tmp_path, state):
+    path = tmp_path / "weights.safetensors"
+    torch.save(state, path)
+    added = add_model(path, "sample4geo-cvusa", tmp_path / "models", architecture="convnext_atto")
+    assert added.config.weights_file == "weights.pth"
+    assert open_bundle(added.folder).has_weights
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "some.pth")
+    with pytest.raises(WeightsError, match="a pipe or a device"):
+        add_model(tmp_path / "some.pth", None, tmp_path / "models")
+
+
+def test_embed_refuses_before_a_model_is_loaded(tmp_path, run, state):
+    image, weights = tmp_path / "a.png", tmp_path / "unknown.pth"
+    cv2.imwrite(str(image), np.zeros((40, 40, 3), np.uint8))
+    torch.save(state, weights)
+    words = ("--view", "satellite", "--out")
+    with pytest.raises(BundleError, match="what the model was trained for") as caught:
+        run("embed", image, "--model", weights, *words, tmp_path / "out.npy")
+    assert "--as" in str(caught.value)
+    nowhere = tmp_path / "no-model-is-here"
+    with pytest.raises(InputError, match="does not exist"):
+        run("embed", tmp_path / "absent.png", "--model", nowhere, *words, tmp_path / "out.npy")
+    for out in (tmp_path, image / "below.npy"):
+        with pytest.raises(InputError, match="written|to write"):
+            run("embed", image, "--model", nowhere, *words, out)

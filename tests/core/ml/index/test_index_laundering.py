@@ -43,11 +43,12 @@ def test_remove_refuses_a_damaged_index_and_leaves_it(copy, name):
     assert not finish(verify_index(copy)).sound
 
 
-def test_extend_refuses_a_damaged_index(copy, config):
+def test_extend_refuses_a_damaged_index(copy, config, world):
     flip(copy / "vectors" / "000-0000.f16")
     before = lasting_bytes(copy)
+    more = config.model_copy(update={"imagery": (), "levels": (2,)})
     with pytest.raises(IndexFolderError, match="damaged"):
-        finish(extend_index(copy, config.model_copy(update={"imagery": (), "levels": (2,)})))
+        finish(extend_index(copy, more, model=str(world / "model")))
     assert lasting_bytes(copy) == before
     assert read_manifest(copy).state == "finished"
 
