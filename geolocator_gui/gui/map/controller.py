@@ -213,18 +213,23 @@ class MapController(QObject):
         self._picture += 1
         name = f"heat-{self._picture}"
 
-        def work() -> tuple[str, BoundingBox, HeatPlan]:
+        def work() -> tuple[str, BoundingBox, HeatPlan] | None:
             import numpy as np
 
             from geolocator_gui.gui.map import heat
 
             plan = self._plans.get(folder) or read_plan(folder)
-            image = heat.raster(plan, np.load(scores, allow_pickle=False))
+            values = np.load(scores, allow_pickle=False)
+            if len(values) != len(plan.cells):
+                return None  # of the index that was open before; the photo is asked again
+            image = heat.raster(plan, values)
             url = handlers.put_picture(name, heat.png(heat.colours(image)))
             handlers.drop_picture(f"heat-{self._picture - 3}")
             return url, plan.bounds, plan
 
-        def success(made: tuple[str, BoundingBox, HeatPlan]) -> None:
+        def success(made: tuple[str, BoundingBox, HeatPlan] | None) -> None:
+            if made is None:
+                return
             url, bounds, plan = made
             self._plans = {folder: plan}
             if self._session.selected == key and self._heat_on and not self._held:
