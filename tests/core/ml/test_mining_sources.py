@@ -221,7 +221,7 @@ def test_what_cannot_be_compared_is_refused_before_the_work(
     assert "none of the photos" in done.stderr
     assert "Embedding" not in done.stderr
     assert not out.exists()
-    pairs = ("mine", "--data", "town:", "--limit", 3, "--neighbours", 3, "--compare")
+    pairs = ("mine", "--data", "town:", "--limit", 4, "--neighbours", 3, "--compare")
     first = tmp_path / "photos-mined"
     finish(run_mining(MineConfig(index=str(index.folder), photos=str(photos), neighbours=3), first))
     done = geolocator(root, *pairs, first, "--out", out)
