@@ -106,8 +106,8 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
     except OSError as error:
         raise durable.explain(error, file) from error
     finally:
-        if not whole:
-            scratch.unlink(missing_ok=True)
+        if not whole and scratch.exists():
+            scratch.unlink()
     durable.put_in_place(scratch, file)
     return file
 

@@ -325,5 +325,5 @@ def test_embed_refuses_before_a_model_is_loaded(tmp_path, run, state):
     with pytest.raises(InputError, match="does not exist"):
         run("embed", tmp_path / "absent.png", "--model", nowhere, *words, tmp_path / "out.npy")
     for out in (tmp_path, image / "below.npy"):
-        with pytest.raises(InputError, match="written|to write"):
+        with pytest.raises(InputError, match=r"written|to write"):
             run("embed", image, "--model", nowhere, *words, out)

@@ -1,4 +1,4 @@
-"""Imagery that is damaged, moved, filled from coarser levels or served as web pages; odd places to write to."""
+"""Imagery damaged, moved, filled from coarser levels or served as web pages; odd places to write to."""
 
 import json
 import os
@@ -138,7 +138,10 @@ def test_chips_filled_from_a_coarser_level_are_counted(tmp_path, config, whole, 
     )
     write_mbtiles(tmp_path / "ground.mbtiles", tiles, name="Ground")
     folder = tmp_path / "index"
-    settings = config.model_copy(update={"imagery": (str(tmp_path / "ground.mbtiles"),)})
+    fine = tiny_model(tmp_path / "fine", satellite_source_px=256).folder  # cut from the finest level
+    settings = config.model_copy(
+        update={"imagery": (str(tmp_path / "ground.mbtiles"),), "model": str(fine), "overlap": 0.0}
+    )
     texts = events_of(build_index(settings, folder))
     filled = read_manifest(folder).filled
     assert 0 < filled < Index.open(folder).count
