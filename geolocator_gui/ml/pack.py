@@ -16,11 +16,12 @@ import numpy as np
 
 from geolocator_gui import __version__
 from geolocator_gui.errors import DataError, FaultError
-from geolocator_gui.events import Pace, Steps
+from geolocator_gui.events import Note, Pace, Steps
 from geolocator_gui.marks import Mark, marks_text
 from geolocator_gui.ml.bundle import Bundle
 from geolocator_gui.ml.datasets import KINDS, PairData, TrainingSamples, read_pairs
 from geolocator_gui.ml.datasets.common import Report
+from geolocator_gui.ml.datasets.pair_data import without_empty
 from geolocator_gui.ml.marked_pairs import FROZEN
 from geolocator_gui.ml.pairs import Pixels
 from geolocator_gui.training import TrainRun
@@ -147,17 +148,21 @@ def _add_pairs(archive: zipfile.ZipFile, kind: str, root: Path, run: TrainRun, b
         count = len(data.query_paths) + len(data.reference_paths)
         pace = Pace(f"Packing {split} pairs", count, "images")
         loaders: tuple[tuple[str, int, Callable[[int], Pixels], str], ...] = (
-            ("ground", len(data.query_paths), data.query_image, ".jpg"),
+            ("ground", len(data.query_paths), data.read_query, ".jpg"),
             ("satellite", len(data.reference_paths), data.wide_reference, ".png"),
         )
         done = 0
         for view, number, load, ending in loaders:
             for row in range(number):
                 options = [cv2.IMWRITE_JPEG_QUALITY, 95] if ending == ".jpg" else []
-                encoded = cv2.imencode(ending, np.ascontiguousarray(load(row)[..., ::-1]), options)[1]
-                archive.writestr(
-                    f"{PACKED}/{split}/{view}/{row:07d}{ending}", encoded.tobytes(), zipfile.ZIP_STORED
-                )
+                try:
+                    image = np.ascontiguousarray(load(row)[..., ::-1])
+                    encoded = cv2.imencode(ending, image, options)[1].tobytes()
+                except DataError as error:
+                    # An empty file keeps the rows in step; it is left out where it is read.
+                    yield Note(f"{error.path or data.root}: {error.what}; its pair is left out.", "warning")
+                    encoded = b""
+                archive.writestr(f"{PACKED}/{split}/{view}/{row:07d}{ending}", encoded, zipfile.ZIP_STORED)
                 done += 1
                 yield from pace.at(done)
         splits[split] = {
@@ -209,7 +214,7 @@ def read_packed(folder: Path, split: str) -> PairData:
 
     query_label = np.array(about["query_label"], dtype=np.int64)
     reference_label = np.array(about["reference_label"], dtype=np.int64)
-    return PairData(
+    found = PairData(
         name=about["name"],
         split=split,
         root=folder,
@@ -229,3 +234,4 @@ def read_packed(folder: Path, split: str) -> PairData:
         else np.array(about["heading_known"], dtype=bool),
         placed=about["placed"],
     )
+    return without_empty(found)

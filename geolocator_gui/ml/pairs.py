@@ -29,6 +29,7 @@ class Batch:
         ignore: bool (B, B) over the whole batch: pairs that are not each other's negatives; None for none.
         ground_again: A second look at each ground view, as `ground`; None where none is wanted.
         satellite_again: Likewise.
+        notes: What the user should be told when this batch is used, such as files that are damaged.
     """
 
     ground: Pixels
@@ -37,6 +38,7 @@ class Batch:
     ignore: NDArray[np.bool_] | None = None
     ground_again: Pixels | None = None
     satellite_again: Pixels | None = None
+    notes: tuple[str, ...] = ()
 
 
 EmbedImages = Callable[[Callable[[int], Pixels], int, View], Steps[NDArray[np.float32]]]

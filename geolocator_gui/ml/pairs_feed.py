@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.errors import DataError
@@ -26,6 +27,7 @@ from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingC
 
 EARTH_M = 6_371_008.8
 _ROWS_AT_ONCE = 8_192
+_TOLD_FILES = 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class FileFeed:
                 hint="Choose a smaller batch, or add pairs.",
             )
         self.failed: dict[str, str] = {}
+        self._damaged: set[int] = set()  # rows of samples with an image that could not be read
+        self._left_out = np.zeros(0, np.int64)  # those that the present epoch was planned without
+        self._news: list[str] = []
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="load")
         self._plan: BatchPlan | None = None
@@ -104,8 +109,15 @@ class FileFeed:
             sampling = self.settings.sampling
             if sampling.neighbours == "similarity" and epoch and epoch % sampling.mine_every == 0:
                 self.neighbours = yield from self._mine(embed)
+                for text in self._take_news():
+                    yield Note(text, "warning")
             self._epoch, self._first = epoch, step
+            self._left_out = self._all_damaged()
             self._plan = self._planned()
+            if len(self._left_out):
+                yield Note(
+                    f"Epoch {epoch + 1}: {len(self._left_out):,} pairs with damaged images are left out."
+                )
             if self._plan.dropped:
                 yield Note(f"Epoch {epoch + 1}: {self._plan.dropped:,} pairs found no place in a batch.")
         return self._first + len(self._plan.batches)
@@ -120,12 +132,15 @@ class FileFeed:
             nearest=max(settings.sampling.nearest, self._most_hard()),
             others=settings.sampling.others,
             first=self.marked.hard.ravel(),
+            without=self._left_out,
         )
         if not len(plan.batches):
             raise DataError(
                 "no batch can be made of these pairs",
                 path=self.samples.data.root,
-                hint="Choose a smaller batch.",
+                hint=f"{len(self._left_out):,} of them have images that cannot be read: mend these first."
+                if len(self._left_out)
+                else "Choose a smaller batch.",
             )
         return plan
 
@@ -144,21 +159,53 @@ class FileFeed:
         return self.allowed(self._hard_first(np.where(found >= 0, first[found], -1).astype(np.int32)))
 
     def _readable(self, load: Callable[[int], Pixels], path: Callable[[int], str]) -> Callable[[int], Pixels]:
-        """A loader that gives grey for a damaged file and notes it, so that a run does not end on it."""
+        """A loader that gives grey for a damaged file and notes it: mining goes on, no plan has it."""
 
         def loaded(row: int) -> Pixels:
             try:
                 return load(row)
             except DataError as error:
-                with self._lock:
-                    self.failed.setdefault(path(row), error.what)
+                self._is_damaged(row, path(row), error.what)
                 return np.full((64, 64, 3), 128, dtype=np.uint8)
 
         return loaded
 
+    def _is_damaged(self, row: int, path: str, reason: str) -> None:
+        """Remember a pair that is no use, and say so once per file."""
+        with self._lock:
+            self._damaged.add(row)
+            if path in self.failed:
+                return
+            self.failed[path] = reason
+            if len(self.failed) <= _TOLD_FILES:
+                self._news.append(f"{path}: {reason}; its pair is left out from here on.")
+            elif len(self.failed) == _TOLD_FILES + 1:
+                self._news.append("More images cannot be read; how many is said at the end.")
+
+    def _take_news(self) -> tuple[str, ...]:
+        with self._lock:
+            news, self._news = tuple(self._news), []
+        return news
+
+    def _all_damaged(self) -> NDArray[np.int64]:
+        """Rows of all damaged pairs, of several processes everybody's: they must plan alike."""
+        with self._lock:
+            damaged = set(self._damaged)
+        if self.settings.world > 1 and distributed.is_initialized():
+            theirs: list[set[int]] = [set()] * self.settings.world
+            distributed.all_gather_object(theirs, damaged)
+            damaged = set().union(*theirs)
+        return np.array(sorted(damaged), dtype=np.int64)
+
     def state(self) -> dict[str, torch.Tensor]:
-        """Epoch, its first step, and the neighbour lists."""
-        state = {"epoch": torch.tensor([self._epoch, self._first])}
+        """Epoch, its first step, the neighbour lists, and the damaged pairs."""
+        with self._lock:
+            damaged = sorted(self._damaged)
+        state = {
+            "epoch": torch.tensor([self._epoch, self._first]),
+            "damaged": torch.tensor(damaged, dtype=torch.int64),
+            "left_out": torch.from_numpy(self._left_out),
+        }
         if self.neighbours is not None:
             state["neighbours"] = torch.from_numpy(self.neighbours)
         return state
@@ -167,6 +214,9 @@ class FileFeed:
         """Go on in the middle of an epoch."""
         self._epoch, self._first = (int(value) for value in state["epoch"])
         self.neighbours = state["neighbours"].numpy() if "neighbours" in state else None
+        if "left_out" in state:  # older states know of none
+            self._left_out = state["left_out"].numpy()
+            self._damaged |= set(state["damaged"].tolist())
         self._plan = self._planned()
 
     def batch(self, step: int) -> Batch:
@@ -175,10 +225,21 @@ class FileFeed:
         assert self._plan is not None
         whole = self._plan.batches[step - self._first]
         rows = whole[settings.rank :: settings.world]
-        first = list(self._pool.map(lambda row: self._load(int(row), step, 0), rows))
-        again = None
-        if settings.views.enabled and settings.views.inner_contrast:
-            again = list(self._pool.map(lambda row: self._load(int(row), step, 1), rows))
+        looks = 2 if settings.views.enabled and settings.views.inner_contrast else 1
+        whole_only = settings.world == 1
+        loaded = list(self._pool.map(lambda row: self._looks(int(row), step, looks, whole_only), rows))
+        found = [one for one in loaded if one is not None]
+        if whole_only and len(found) < len(rows):
+            # The batch is smaller. Of several processes each must keep its share: there grey stands in once.
+            whole = rows[[one is not None for one in loaded]]
+            if len(found) < 2:
+                raise DataError(
+                    f"{len(self.failed):,} images cannot be read; no batch is left at step {step + 1}",
+                    path=self.samples.data.root,
+                    hint="Fetch them again, or delete them.",
+                )
+        first = [one[0] for one in found]
+        again = [one[1] for one in found] if looks == 2 else None
         # Gathered from several processes the rows stand process by process.
         order = np.concatenate([whole[rank :: settings.world] for rank in range(settings.world)])
         return Batch(
@@ -188,7 +249,13 @@ class FileFeed:
             ignore=self._too_near(order),
             ground_again=None if again is None else np.stack([ground for ground, _ in again]),
             satellite_again=None if again is None else np.stack([satellite for _, satellite in again]),
+            notes=self._take_news(),
         )
+
+    def _looks(self, row: int, step: int, looks: int, whole_only: bool) -> list[tuple[Pixels, Pixels]] | None:
+        """Looks at a pair; None where one of its images is damaged and only whole pairs are wanted."""
+        result = [self._load(row, step, look) for look in range(looks)]
+        return None if whole_only and row in self._damaged else result
 
     def _load(self, row: int, step: int, look: int) -> tuple[Pixels, Pixels]:
         """Both views of a pair, augmented; a satellite image somewhere within its margin."""

@@ -80,6 +80,7 @@ def plan_batches(
     nearest: int = 32,
     others: int = 32,
     first: NDArray[np.integer] | None = None,
+    without: NDArray[np.integer] | None = None,
 ) -> BatchPlan:
     """Sample4Geo's batches (Deuser, Habel, Oswald: "Sample4Geo", ICCV 2023, section 3.2).
 
@@ -96,6 +97,7 @@ def plan_batches(
         others: How many of the rest.
         first: Rows that pull in their neighbours before all others do, so that these are not used up; the
             batches then stand in random order. None for none.
+        without: Rows that are in no batch, such as those whose images turned out to be damaged.
 
     Returns:
         The plan; the same for the same generator state.
@@ -104,16 +106,22 @@ def plan_batches(
     count = len(label)
     # The unused pairs of a label, in random order: member[free[label] : end[label]].
     shuffled = rng.permutation(count)
+    kept = np.ones(count, dtype=bool)
+    if without is not None:
+        kept[without] = False
+        shuffled = shuffled[kept[shuffled]]
     preferred = np.empty(0, np.int64) if first is None else rng.permutation(np.unique(first))
+    preferred = preferred[kept[preferred]]
     if len(preferred):
         shuffled = np.concatenate([preferred, shuffled[~np.isin(shuffled, preferred)]])
     member = shuffled[np.argsort(label[shuffled], kind="stable")].astype(np.int32)
-    end = np.cumsum(np.bincount(label, minlength=1))
+    end = np.cumsum(np.bincount(label[kept], minlength=int(label.max(initial=0)) + 1))
     free = np.concatenate([[0], end[:-1]])
     length = 0 if neighbours is None else neighbours.shape[1]
     picks = _random_picks(length - nearest, others, rng) + nearest
     stamp = np.full(len(end), -1, dtype=np.int64)
-    waiting = deque(label[rng.permutation(count)].tolist())
+    order = rng.permutation(count)
+    waiting = deque(label[order[kept[order]]].tolist())
     hurry = deque(dict.fromkeys(label[preferred].tolist()))
     hurried = set(hurry)
     batches: list[NDArray[np.int32]] = []
@@ -155,7 +163,7 @@ def plan_batches(
     planned = np.stack(batches) if batches else np.empty((0, batch_size), dtype=np.int32)
     if len(preferred):
         planned = planned[rng.permutation(len(planned))]
-    return BatchPlan(planned, count - planned.size)
+    return BatchPlan(planned, int(kept.sum()) - planned.size)
 
 
 def _random_picks(rest: int, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -133,6 +133,8 @@ def train(
             last_word, last_step = time.monotonic(), state.step
             with closing(prefetched(feed, state.step, min(fixed, config.steps))) as batches:
                 for batch in batches:
+                    for text in batch.notes:
+                        yield Note(text, "warning")
                     started = time.monotonic()
                     model.train()
                     rate = learning_rate(config, state.step)

@@ -95,7 +95,7 @@ def run_training(run: TrainRun, folder: Path, *, workspace_models: Path | None =
             feed.close()
         unreadable = dict(feed.failed) if isinstance(feed, FileFeed) else {}
         if unreadable:
-            yield Note(f"{len(unreadable):,} images could not be read; grey stood in for them.", "warning")
+            yield Note(f"{len(unreadable):,} images could not be read; their pairs were left out.", "warning")
         best, figures = trained.steps, trained.figures
         if (folder / CHECKPOINTS / BEST).exists():
             content = read_state(folder / CHECKPOINTS / BEST)

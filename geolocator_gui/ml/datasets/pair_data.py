@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.errors import DataError
-from geolocator_gui.ml.datasets.common import Report, read_image
+from geolocator_gui.ml.datasets.common import Dropped, Report, read_image
 from geolocator_gui.ml.transforms import Pixels
 from geolocator_gui.records import View
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _GREY = 124
+PairsT = TypeVar("PairsT", bound="PairData")
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,49 @@ class PairData:
                 self.damaged.add(path)
                 log.warning("%s", error)
             return np.full((64, 64, 3), _GREY, np.uint8)
+
+
+def without_empty(data: PairsT) -> PairsT:
+    """The pairs whose files hold anything; those with a file of 0 bytes are counted in the report.
+
+    Raises:
+        DataError: None is left.
+    """
+    queries, references = _empty(data.root, data.query_paths), _empty(data.root, data.reference_paths)
+    if not queries.any() and not references.any():
+        return data
+    label = data.query_label if data.query_label.ndim == 1 else data.query_label[:, 0]
+    gone = np.setdiff1d(data.reference_label[references], data.reference_label[~references])
+    lost = ~queries & np.isin(label, gone)
+    rows, others = np.flatnonzero(~queries & ~lost), np.flatnonzero(~references)
+    dropped = list(data.report.dropped)
+    for reason, paths, mask in (
+        ("the file is empty (0 bytes)", data.query_paths, queries),
+        ("the file is empty (0 bytes), a reference", data.reference_paths, references),
+        ("the file of its reference is empty (0 bytes)", data.query_paths, lost),
+    ):
+        if mask.any():
+            examples = tuple(paths[row] for row in np.flatnonzero(mask)[:20])
+            dropped.append(Dropped(reason, int(mask.sum()), examples))
+    report = replace(data.report, found=len(rows), references=len(others), dropped=tuple(dropped))
+    if not len(rows) or not len(others):
+        raise DataError(
+            "no pair has two images with content", path=data.root, hint=" ".join(report.sentences())
+        )
+    return replace(data.taken(rows, others), report=report)
+
+
+def _empty(root: Path, paths: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,) whether a file has 0 bytes; one that cannot be asked is left to its reading."""
+    base = str(root)
+
+    def empty(path: str) -> bool:
+        try:
+            return os.stat(f"{base}/{path}").st_size == 0
+        except OSError:
+            return False
+
+    return np.array([empty(path) for path in paths], dtype=bool)
 
 
 def without_margin(image: Pixels, margin: float) -> Pixels:

@@ -11,7 +11,7 @@ from geolocator_gui.errors import DataError
 from geolocator_gui.ml.datasets.cvact import read_cvact
 from geolocator_gui.ml.datasets.cvusa import read_cvusa
 from geolocator_gui.ml.datasets.own_photos import read_own_pairs
-from geolocator_gui.ml.datasets.pair_data import PairData
+from geolocator_gui.ml.datasets.pair_data import PairData, without_empty
 from geolocator_gui.ml.datasets.samples import TrainingSamples
 from geolocator_gui.ml.datasets.university import read_university
 from geolocator_gui.ml.datasets.vigor import read_vigor
@@ -78,7 +78,7 @@ def read_pairs(kind: str, root: Path | str, split: str = "val", limit: int | Non
         raise DataError(f'"{split}" is not a split', path=root, hint="Splits are train and val.")
     if str(root) == "":
         raise DataError(f"{kind}: names no folder", hint=f"Write {kind}:PATH.")
-    return KINDS[kind].read(Path(root).expanduser(), split).limited(limit)
+    return without_empty(KINDS[kind].read(Path(root).expanduser(), split)).limited(limit)
 
 
 def open_pairs(kind: str, path: Path | str, *, split: str = "val", limit: int | None = None) -> PairSet:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from geolocator_gui.events import Note
+from geolocator_gui.events import Note, finish
 from geolocator_gui.ml.datasets import TrainingSamples
+from geolocator_gui.ml.datasets.pair_data import without_empty
 from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
 from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingConfig
 from tests.core.ml.training_stand_ins import MODEL, write_pairs
@@ -43,6 +45,45 @@ def test_pairs_without_a_position_meet_at_random_and_it_is_said(tmp_path):
     planned = np.concatenate([feed.batch(step).rows for step in range(2)])
     assert len(np.unique(planned)) == len(planned)
     feed.close()
+
+
+def test_a_damaged_pair_is_never_trained_on_and_is_told_at_once(tmp_path):
+    feed = feed_of(tmp_path, None, neighbours="random")
+    victim = Path(feed.samples.ground_path(17))
+    victim.write_bytes(victim.read_bytes()[:40])
+    end = finish(feed.begin(0, None))
+    batches = [feed.batch(step) for step in range(end)]
+    sizes = [len(batch.ground) for batch in batches]
+    assert sorted(sizes) == [3, *[4] * (end - 1)]
+    short = batches[sizes.index(3)]
+    assert 17 not in short.rows
+    assert len(short.rows) == len(short.satellite) == 3
+    assert victim.name in short.notes[0]
+    assert [batch.notes for batch in batches].count(()) == end - 1
+    state = feed.state()
+    again = [event.text for event in feed.begin(end, None) if isinstance(event, Note)]
+    assert any("1 pairs with damaged images" in text for text in again)
+    planned = np.concatenate([feed.batch(end + step).rows for step in range(14)])
+    assert 17 not in planned
+    feed.close()
+
+    # Continued from the state, the next epoch is the same one.
+    other = feed_of(tmp_path / "again", None, neighbours="random")
+    other.restore(state)
+    finish(other.begin(end, None))
+    assert np.array_equal(np.concatenate([other.batch(end + step).rows for step in range(14)]), planned)
+    other.close()
+
+
+def test_empty_files_are_counted_when_the_pairs_are_read(tmp_path):
+    data = write_pairs(tmp_path, 8)
+    Path(data.query_file(2)).write_bytes(b"")
+    Path(data.reference_file(5)).write_bytes(b"")
+    left = without_empty(data)
+    assert left.query_names == [name for row, name in enumerate(data.query_names) if row not in (2, 5)]
+    assert len(left.reference_paths) == 7
+    assert [one.count for one in left.report.dropped] == [1, 1, 1]
+    assert len(TrainingSamples.of(left)) == 6
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_cvusa_bad_lines_do_no_harm(cvusa: Path) -> None:
 
 
 def test_a_damaged_image_ends_nothing(cvusa: Path) -> None:
-    (cvusa / "streetview/panos/0000002.jpg").write_bytes(b"")
+    (cvusa / "streetview/panos/0000002.jpg").write_bytes(b"no image")
     pairs = read_pairs("cvusa", cvusa, "train")
     assert pairs.query_image(1).std() == 0
     assert pairs.damaged == {"streetview/panos/0000002.jpg"}
@@ -127,7 +127,7 @@ def cvact(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         for name in some:
             for path in (f"streetview/{name}_grdView.jpg", f"satview_polish/{name}_satView_polish.jpg"):
                 (root / folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / folder / path).touch()
+                (root / folder / path).write_bytes(b"-")
     root.with_suffix(".mat").rename(root / "ACT_data.mat")
     return root
 
