@@ -16,12 +16,15 @@ from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import DataError
 from geolocator_gui.events import Note, Progress, finish
 from geolocator_gui.geo.photo import read_facts
+from geolocator_gui.marks import photo_id
 from geolocator_gui.mined import MineConfig, Mined
 from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.datasets import PairData, Report
 from geolocator_gui.ml.distances import ground_metres
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.index import Index, build_index
+from geolocator_gui.ml.mining import mine
+from geolocator_gui.ml.mining_parts import MiningData
 from geolocator_gui.ml.mining_sources import index_chip_ids, pairs_to_mine, run_mining
 from geolocator_gui.ml.mining_sweep import sweep_headings
 from geolocator_gui.ml.pair_set import Embedded, embed_pairs
@@ -206,30 +209,38 @@ def test_a_folder_without_photos_leaves_nothing_behind(index: Index, tmp_path: P
         assert not out.exists()
 
 
+def mined_before(folder: Path, ids: list[str]) -> Path:
+    """A finished mining of photos with these ids."""
+    vectors = np.eye(len(ids), 8, dtype=np.float32)
+    chips = np.array([f"chip:{row}" for row in range(len(ids))])
+    finish(mine(MiningData(vectors, vectors, np.array(ids), chips, np.arange(len(ids))), folder))
+    return folder
+
+
 def test_what_cannot_be_compared_is_refused_before_the_work(
     index: Index, photos: Path, tmp_path: Path, root: Path
 ) -> None:
-    other = tmp_path / "elsewhere"
-    finish(run_mining(MineConfig(data="town:", limit=4, neighbours=3), other))
-    base = ("mine", "--index", index.folder, "--photos", photos, "--neighbours", 3, "--compare", other)
-    out = tmp_path / "out"
-    done = geolocator(root, *base, "--marks", tmp_path / "nofile.csv", "--out", out)
+    other, out = mined_before(tmp_path / "other", ["photo:0", "photo:1", "photo:2"]), tmp_path / "out"
+    base = ("mine", "--index", index.folder, "--photos", photos, "--compare", other, "--out", out)
+    done = geolocator(root, *base, "--marks", tmp_path / "nofile.csv")
     assert done.returncode == 2
     assert "no such marks file" in done.stderr
-    done = geolocator(root, *base, "--out", out)
+    done = geolocator(root, *base)
     assert done.returncode == 2
     assert "none of the photos" in done.stderr
     assert "Embedding" not in done.stderr
     assert not out.exists()
-    pairs = ("mine", "--data", "town:", "--limit", 4, "--neighbours", 3, "--compare")
-    first = tmp_path / "photos-mined"
-    finish(run_mining(MineConfig(index=str(index.folder), photos=str(photos), neighbours=3), first))
-    done = geolocator(root, *pairs, first, "--out", out)
-    assert done.returncode == 2
+    town = MineConfig(data="town:", limit=4, neighbours=3, compare=str(other))
+    with pytest.raises(DataError, match="none of the photos"):
+        finish(run_mining(town, out, must_compare=True))
     assert not out.exists()
-    done = geolocator(root, *pairs, other, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "rank their own chip first" in done.stdout
+
+
+def test_one_photo_in_common_is_enough_to_compare(index: Index, photos: Path, tmp_path: Path) -> None:
+    other = mined_before(tmp_path / "other", ["photo:0", photo_id(max(photos.glob("*.jpg")))])
+    config = MineConfig(index=str(index.folder), photos=str(photos), neighbours=3, compare=str(other))
+    steps = run_mining(config, tmp_path / "out", must_compare=True)
+    assert any(isinstance(event, Progress) and event.what == "Embedding photos" for event in steps)
 
 
 def geolocator(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
