@@ -76,7 +76,11 @@ def test_odd_places_to_write_to_are_told(whole, copy, tmp_path):
     for target in (tmp_path, plain / "below.zip"):
         with pytest.raises(InputError):
             finish(export_index(whole, target))
-    for target, words in ((plain, "a file, not a folder"), (tmp_path, "not empty"), (plain / "in", "")):
+    for target, words in (
+        (plain, "a file, not a folder"),
+        (tmp_path, "not empty"),
+        (plain / "in", "nothing can be written"),
+    ):
         with pytest.raises(InputError, match=words):
             finish(import_index(file, target))
         with pytest.raises(InputError, match=words):
