@@ -132,6 +132,7 @@ def pack(
 ) -> None:
     """Pack a run for another machine: settings, start weights and every pair as image files.
 
+    There it needs torch and timm, and beside them scipy, opencv-python-headless, pydantic and tomlkit.
     Bring its result back with `geolocator publish`.
     """
     from geolocator_gui.ml.pack import pack as write_pack

@@ -1,7 +1,8 @@
 """A training run as one file for another machine: settings, start weights, every pair as images, the program.
 
-There: unpack, `pip install -r requirements.txt`, `python train.py`. It continues itself when it is started
-again. The folder (or a zip of it) comes back through `publish`.
+There: unpack, `pip install -r requirements.txt`, `python train.py`. Beside torch and timm that installs
+scipy, OpenCV, pydantic and tomlkit, nothing of maps or windows. Started again it continues itself. The folder
+(or a zip of it) comes back through `publish`.
 """
 
 from __future__ import annotations
@@ -30,15 +31,18 @@ PACKED = "packed"
 _LIST = "pairs.json"
 # What training needs of the program; no window, no reports.
 _PARTS = ("", "ml", "ml/datasets", "town", "geo", "geo/imagery")
-_REQUIREMENTS = """torch
+_REQUIREMENTS = """# What computes.
+torch
 timm>=1.0
+# These come with torch and timm anyway.
 numpy
+pillow
+safetensors
+# Four small ones beside them: neighbours, images, settings.
 scipy
 opencv-python-headless
-pillow
 pydantic>=2.9
 tomlkit
-safetensors
 """
 _START = '''"""Trains this folder's run, or continues it: python train.py"""
 
@@ -76,6 +80,10 @@ _README = """# A training run of Geolocator
 Started again, it continues. Afterwards bring this folder (or a zip of it) back:
 
     geolocator publish FOLDER --name NAME
+
+It needs Python 3.11 or newer, torch and timm, and four small packages beside them: scipy,
+opencv-python-headless, pydantic and tomlkit. Geolocator itself need not be installed: the part of it that
+trains is in `program/`. Start weights and images are all here; nothing is fetched while it runs.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -23,7 +24,7 @@ from geolocator_gui.errors import BundleError, ConfigError, DataError
 from geolocator_gui.events import Note, finish
 from geolocator_gui.ml.bundle import open_bundle, write_bundle
 from geolocator_gui.ml.encoder import Encoder
-from geolocator_gui.ml.pack import pack
+from geolocator_gui.ml.pack import _PARTS, _README, _REQUIREMENTS, pack, read_packed
 from geolocator_gui.ml.train_estimate import estimate
 from geolocator_gui.ml.train_run import publish, run_training, start_model
 from geolocator_gui.pairs_folder import PairsConfig
@@ -238,6 +239,33 @@ def test_an_unknown_setting_says_what_may_be_meant(cvusa, models):
 def test_probabilities_are_probabilities(cvusa, models):
     with pytest.raises(ConfigError, match="flip"):
         small_run(cvusa, models, "flip=1.5")
+
+
+def test_the_packed_requirements_are_what_it_imports():
+    lines = {re.split("[<>=]", line)[0] for line in _REQUIREMENTS.splitlines() if line[0] != "#"}
+    package = Path(commands.__file__).parents[1]
+    used = set()
+    for part in _PARTS:
+        for file in (package / part).glob("*.py"):
+            used |= set(re.findall(r"^ *(?:import|from) ([a-z_A-Z0-9]+)", file.read_text("utf-8"), re.M))
+    names = {"opencv-python-headless": "cv2", "pillow": "PIL"}
+    assert {names.get(line, line) for line in lines} <= used
+    for small in ("scipy", "opencv-python-headless", "pydantic", "tomlkit"):
+        assert small in lines
+        assert small in _README
+    # What the run imports as soon as it starts is in the list, or comes with what is.
+    script = "import sys, geolocator_gui.ml.train_run; print(*{n.partition('.')[0] for n in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    for heavy in ("rasterio", "geopandas", "faiss", "PySide6", "typer", "rich", "onnxruntime"):
+        assert heavy not in loaded.split()
+
+
+def test_a_damaged_image_is_no_grey_picture_in_a_pack(tmp_path, cvusa, models):
+    (cvusa / "bingmap/19/0000001.jpg").write_bytes(b"no image")
+    finish(pack(small_run(cvusa, models), open_bundle(models / "tiny"), tmp_path / "run.zip"))
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        archive.extractall(tmp_path / "there")
+    assert len(read_packed(tmp_path / "there" / "packed", "train").query_paths) == 39
 
 
 def test_a_zip_that_reaches_outside_is_refused(tmp_path):
