@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from types import FrameType
@@ -38,7 +39,8 @@ class Stalls:
     """Measures between calls of `turn` on the GUI thread, and looks at that thread from another one."""
 
     def __init__(self) -> None:
-        self.gaps: list[Gap] = []
+        self.gaps: list[Gap] = []  # those that took a while: millions of objects would stall the collector
+        self.seconds = array("d")  # of every turn
         self._main = threading.get_ident()
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -69,7 +71,9 @@ class Stalls:
         if self._collected > 0.004:
             culprit += f" (collecting garbage: {self._collected * 1000:.0f} ms)"
         self._collected = 0.0
-        self.gaps.append(Gap(now - self._began, busy - self._busy, culprit))
+        self.seconds.append(now - self._began)
+        if now - self._began > _LATE:
+            self.gaps.append(Gap(now - self._began, busy - self._busy, culprit))
         self._began, self._busy = now, busy
 
     def worst(self, count: int = 1) -> list[Gap]:

@@ -268,15 +268,15 @@ def stall(driver: Driver, photos: int, seconds: float) -> None:
     session.locator.cancel()
     for row in session.jobs.working:
         session.jobs.stop(row.thing)
-    spans = sorted(gap.seconds * 1000 for gap in stalls.gaps)
+    spans = sorted(1000 * seconds for seconds in stalls.seconds)
     print(
         f"stall: worst {spans[-1]:.0f} ms, 99.9th percentile {spans[int(len(spans) * 0.999)]:.0f} ms in "
         f"{took:.0f} s with an index building, {located} of {photos} photos located, the map panning "
         "(target 50)"
     )
-    print(
-        f"stall: most processor time of the GUI thread in one turn {stalls.busiest()[0].busy * 1000:.0f} ms"
-    )
+    if stalls.gaps:
+        busiest = stalls.busiest()[0].busy
+        print(f"stall: most processor time of the GUI thread in one turn {busiest * 1000:.0f} ms")
     for words, gaps in (("longest", stalls.worst(4)), ("busiest", stalls.busiest(4))):
         for gap in gaps:
             took_own = f"{gap.seconds * 1000:4.0f} ms, own {gap.busy * 1000:3.0f} ms"

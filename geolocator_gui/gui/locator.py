@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections import deque
@@ -118,6 +119,9 @@ class Locator(QObject):
                 folder, int(result["chips"]), str(result["model"]), str(result.get("device", "")), details
             )
             self.opened.emit(self.index)
+            # Libraries and widgets stay for good: a full collection that walks through them stops the window
+            # for a tenth of a second.
+            gc.freeze()
             self._next_photo()
 
         def failure(error: GeolocatorError) -> None:
