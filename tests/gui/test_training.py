@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from geolocator_gui.events import EventWriter, Metric, Outcome
+from geolocator_gui.gui.training.tables import ComparedDialog
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import TrainRun
 from geolocator_gui.workspace import Workspace
@@ -154,3 +155,20 @@ def test_gpu_memory_is_told_while_a_run_works(opened, wait) -> None:
         assert wait(lambda: thing in page.runs and page.runs[thing].last.get("gpu_memory_gb"), 20)
         page.choose(thing)
         assert wait(lambda: "6.5 GB of GPU memory" in page.live.line.full_text(), 20)
+
+
+def test_a_name_that_is_none_is_said_before_anything_is_published(opened) -> None:
+    page = opened.panels["training"]
+    page.actions_.publish(opened.session.workspace.training / "one", "../evil")
+    assert any("not a name for a model" in text for text in opened.toasts.texts())
+    assert not page.actions_._children
+
+
+def test_a_comparison_says_nothing_where_an_error_is_unknown_and_has_one_button(opened) -> None:
+    facts = {"score": 0.5, "margin": 0.1, "stands_out": True, "error_m": None, "error": ""}
+    near = {**facts, "error_m": 10.0}
+    photos = [{"file": "a.jpg", "a": facts, "b": near}, {"file": "b.jpg", "a": near, "b": near}]
+    dialog = ComparedDialog(opened, {"photos": photos, "with_position": 0}, ("old", "new"))
+    assert [dialog.table.item(row, 5).text() for row in range(2)] == ["–", "same"]
+    assert dialog.buttons.buttons() == [dialog.ok]
+    dialog.deleteLater()
