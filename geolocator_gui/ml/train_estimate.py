@@ -47,7 +47,7 @@ class TrainEstimate:
         return {
             "device": self.device,
             "steps": self.steps,
-            "seconds": round(self.seconds),
+            "seconds": round(self.seconds, 3),
             "fixed_bytes": self.fixed_bytes,
             "memory_bytes": self.bytes_whole,
             "free_bytes": self.bytes_free,

@@ -92,7 +92,10 @@ def _open_path(where: Address) -> ImagerySource:
 
         return MBTilesSource(path)
     if path.suffix.lower() in (".mbtiles", ".pmtiles"):
-        raise ImageryError(f"this is not a {path.suffix[1:]} file", path=path)
+        kind = "an MBTiles" if path.suffix.lower() == ".mbtiles" else "a PMTiles"
+        raise ImageryError(
+            f"this is not {kind} file, in spite of its name", path=path, hint="Download or export it again."
+        )
     from geolocator_gui.geo.imagery.raster import RasterSource
 
     return RasterSource(path, crs=where.settings.get("crs"))
