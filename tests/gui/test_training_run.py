@@ -162,7 +162,7 @@ def test_pack_and_import_from_the_window(window, wait, root, tmp_path, workspace
             archive.writestr(f"away/{name}", content)
         archive.write(tmp_path / "best.pt", "away/checkpoints/best.pt")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(back), ""))
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("from away", True))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("from-away", True))
     page.live.asked.emit("import")
     listed = lambda: {row.name for row in session.lists.models}  # noqa: E731 - a thunk
     assert wait(lambda: "from-away" in listed(), 200), (listed(), window.toasts.texts())
