@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import FaultError, WorkspaceError
-from geolocator_gui.paths import demo_dir, user_data_dir
+from geolocator_gui.paths import demo_dir, models_dir, user_data_dir
 from geolocator_gui.workspace import ImageryEntry, Workspace
 
 INDEX = "demo-town"
@@ -70,11 +70,35 @@ def create_demo_workspace(root: Path | None = None) -> Workspace:
             path=imagery,
             hint="Check free space and permissions, or choose another folder with --workspace.",
         ) from error
+    _set_older_index_aside(workspace)
     if not any(entry.name == "Demo town" for entry in workspace.imagery()):
         workspace.add_imagery(
             ImageryEntry("Demo town", str(imagery), attribution="Geolocator demo town (generated)")
         )
     return workspace
+
+
+def _set_older_index_aside(workspace: Workspace) -> None:
+    """Make room for the index of the model that ships now; one of an earlier model is kept beside."""
+    folder = workspace.indexes / INDEX
+    try:
+        made = json.loads((folder / "index.json").read_text("utf-8"))["model"]["weights_sha256"]
+        ships = json.loads((models_dir() / MODEL / "model.json").read_text("utf-8"))["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # none yet, or one that opening it will complain about
+    if made == ships:
+        return
+    number = 1
+    while (aside := folder.with_name(f"{INDEX}-before-{number}")).exists():
+        number += 1
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise WorkspaceError(
+            f"the index of an earlier demo model is in the way ({error.strerror or error})",
+            path=folder,
+            hint="Delete this folder; the index is built anew in seconds.",
+        ) from error
 
 
 def demo_index_config(workspace: Workspace) -> IndexConfig:

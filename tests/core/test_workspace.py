@@ -1,8 +1,12 @@
 """The workspace folder."""
 
+import json
+
 import pytest
 
+from geolocator_gui.demo import create_demo_workspace
 from geolocator_gui.errors import WorkspaceError
+from geolocator_gui.paths import models_dir
 from geolocator_gui.workspace import ImageryEntry, Workspace, slug, write_atomically
 
 
@@ -59,3 +63,17 @@ def test_write_atomically_leaves_the_old_file_when_it_fails(tmp_path):
         write_atomically(path, None)
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_demo_index_of_an_earlier_model_is_set_aside(tmp_path):
+    workspace = create_demo_workspace(tmp_path / "demo")
+    folder = workspace.indexes / "demo-town"
+    folder.mkdir()
+    ships = json.loads((models_dir() / "demo-town" / "model.json").read_text("utf-8"))["weights_sha256"]
+    (folder / "index.json").write_text(json.dumps({"model": {"weights_sha256": ships}}), "utf-8")
+    create_demo_workspace(tmp_path / "demo")
+    assert folder.exists()
+    (folder / "index.json").write_text(json.dumps({"model": {"weights_sha256": "0" * 64}}), "utf-8")
+    create_demo_workspace(tmp_path / "demo")
+    assert not folder.exists()
+    assert (workspace.indexes / "demo-town-before-1" / "index.json").exists()

@@ -91,12 +91,12 @@ def test_pmtiles_that_cannot_be_used(tmp_path, ground):
         "zstd": write_pmtiles(tmp_path / "z.pmtiles", tiles, packed=Compression.ZSTD),
         "cut short": tmp_path / "c.pmtiles",
         "PMTiles 3": tmp_path / "o.pmtiles",
-        "not a pmtiles": tmp_path / "n.pmtiles",
+        "not a PMTiles": tmp_path / "n.pmtiles",
         "damaged": tmp_path / "d.pmtiles",
     }
     cases["cut short"].write_bytes(whole[:100])
     cases["PMTiles 3"].write_bytes(whole[:7] + b"\x02" + whole[8:])
-    cases["not a pmtiles"].write_bytes(b"hello")
+    cases["not a PMTiles"].write_bytes(b"hello")
     cases["damaged"].write_bytes(whole[:127] + b"\xff" * (len(whole) - 127))
     for words, path in cases.items():
         with pytest.raises(ImageryError, match=words):
