@@ -230,10 +230,9 @@ class MapController(QObject):
         def success(made: tuple[str, BoundingBox, HeatPlan] | None) -> None:
             if made is None:
                 return
-            url, bounds, plan = made
-            self._plans = {folder: plan}
+            self._plans = {folder: made[2]}
             if self._session.selected == key and self._heat_on and not self._held:
-                self._view.send(messages.SetOverlay("heat", url, bounds))
+                self._view.send(messages.SetOverlay("heat", *made[:2]))
 
         self._session.background.run(work, success, lambda error: None, owner=self)
 
