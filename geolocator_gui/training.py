@@ -78,15 +78,17 @@ class TownPairsConfig(Config):
         towns: Different towns in all.
         start_with: Towns that must be there before the first batch.
         steps_per_town: Batches after which one more town joins.
-        towns_per_batch: A batch is drawn from so many towns in equal shares.
+        towns_per_batch: A batch is drawn from so many towns, in equal shares but for the shipped one.
         shipped_seed: A town of special interest that joins some batches; None for none.
         shipped_share: Share of the batches in which it takes one of the places.
+        shipped_weight: Pairs that come from it then, for each pair that comes from another town of the batch.
         reserve_m: Side of the squares in the shipped town that training leaves out, one in four of a
             chequerboard, for evaluation.
         size_m: Side of a town.
         side_m: Side of a chip.
         chip_px: Side of a chip in pixels.
         panorama_px: Height and width of a panorama in pixels.
+        finer: How many times finer panoramas are rendered before they are averaged down, as photos are.
         offset_m: Largest distance between chip centre and camera in each axis.
         gap_m: Smallest distance between two cameras of a batch.
         local_share: Share of the places of a batch that are drawn around one spot, at the end.
@@ -113,11 +115,13 @@ class TownPairsConfig(Config):
     towns_per_batch: int = Field(default=4, ge=1)
     shipped_seed: int | None = None
     shipped_share: float = Field(default=0.0, ge=0, le=1)
+    shipped_weight: float = Field(default=1.0, gt=0)
     reserve_m: float = Field(default=24.0, gt=0)
     size_m: float = Field(default=1024.0, gt=200)
     side_m: float = Field(default=80.0, gt=0)
     chip_px: int = Field(default=96, ge=16)
     panorama_px: tuple[int, int] = (48, 192)
+    finer: int = Field(default=1, ge=1, le=4)
     offset_m: float = Field(default=14.0, ge=0)
     gap_m: float = Field(default=16.0, ge=0)
     local_share: float = Field(default=0.5, ge=0, le=1)

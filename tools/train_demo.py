@@ -2,11 +2,13 @@
 
     python -m tools.train_demo --out DIR/first
     python -m tools.train_demo --out DIR/second --leg second --start DIR/first
-    python -m tools.publish_demo --run DIR/first DIR/second
+    python -m tools.train_demo --out DIR/third --leg third --start DIR/second
+    python -m tools.publish_demo --run DIR/first DIR/second DIR/third
 
 The first leg begins with random weights; towns join as it goes on. The second goes on from the first's
 averaged weights with a fresh optimiser, all towns, the shipped town (but for its reserved squares) in every
-batch, and places that the model takes for each other side by side.
+batch, and places that the model takes for each other side by side. The third goes on from the second's, slower,
+with two thirds of every batch from the shipped town and panoramas averaged down as photos are.
 """
 
 from __future__ import annotations
@@ -54,6 +56,28 @@ LEGS = {
             mine_every=750,
         ),
     ),
+    "third": (
+        TrainConfig(
+            pairs=540_000,
+            learning_rate=1e-3,
+            warmup_pairs=6_400,
+            label_smoothing=0.0,
+            fast_depthwise=True,
+            seed=3,
+        ),
+        TownPairsConfig(
+            shipped_seed=DEMO_SEED,
+            shipped_share=1.0,
+            shipped_weight=2.0,
+            start_with=64,
+            towns_per_batch=2,
+            local_from=0.0,
+            local_radius_m=200.0,
+            look_alikes=1500,
+            mine_every=750,
+            finer=2,
+        ),
+    ),
 }
 
 
@@ -88,15 +112,15 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--leg", choices=("first", "second"), default="first", help="see below; default first"
+        "--leg", choices=tuple(LEGS), default="first", help="see above; default first"
     )
-    parser.add_argument("--start", type=Path, help="folder of the first leg's run (for the second)")
+    parser.add_argument("--start", type=Path, help="folder of the run of the leg before")
     parser.add_argument("--pairs", type=int, help="pairs in the leg, in place of its own number")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--eager", action="store_true", help="without torch.compile (no C++ compiler needed)")
     arguments = parser.parse_args()
-    if (arguments.leg == "second") != (arguments.start is not None):
-        parser.error("the second leg needs --start, the first has none")
+    if (arguments.leg != "first") != (arguments.start is not None):
+        parser.error("the later legs need --start, the first has none")
     config, town = LEGS[arguments.leg]
     config = config.model_copy(
         update={

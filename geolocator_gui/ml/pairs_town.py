@@ -161,14 +161,14 @@ class TownPairs:
         rng = np.random.default_rng([self._seed, 3, step])
         rise = (step / self._steps - config.local_from) / max(1e-6, 1.0 - config.local_from)
         local = config.local_share * min(1.0, max(0.0, 2.0 * rise))
-        shares = np.array_split(np.arange(self._batch_size), len(seeds))
+        counts = self._counts(seeds)
         parts = [
-            self._render(seed, len(share), config.local_radius_m if rng.random() < local else None, rng)
-            for seed, share in zip(seeds, shares, strict=True)
+            self._render(seed, count, config.local_radius_m if rng.random() < local else None, rng)
+            for seed, count in zip(seeds, counts, strict=True)
         ]
         ground = np.concatenate([part.ground for part in parts])
         satellite = np.concatenate([part.satellite for part in parts])
-        mirrored = np.repeat(rng.random(len(seeds)) < config.mirror, [len(share) for share in shares])
+        mirrored = np.repeat(rng.random(len(seeds)) < config.mirror, counts)
         whole = augment(Batch(ground, satellite), config, rng, mirrored)
         if self._world == 1:
             return whole
@@ -186,6 +186,12 @@ class TownPairs:
         if config.shipped_seed is not None and rng.random() < config.shipped_share:
             seeds[0] = config.shipped_seed
         return [int(seed) for seed in seeds]
+
+    def _counts(self, seeds: list[int]) -> list[int]:
+        """Pairs that each town of a batch gives."""
+        weights = [self.config.shipped_weight if seed == self.config.shipped_seed else 1.0 for seed in seeds]
+        ends = np.rint(self._batch_size * np.cumsum(weights) / sum(weights)).astype(int)
+        return [int(count) for count in np.diff(ends, prepend=0)]
 
     def _known(self, step: int) -> int:
         """Towns that have joined by a step."""
@@ -228,8 +234,15 @@ def render_pairs(
     satellite = scene.chips(centres, headings, side_m=config.side_m, size=config.chip_px, variation=rng)
     height, width = config.panorama_px
     ground = scene.panoramas(
-        positions, headings, height=height, width=width, eye_m=rng.uniform(1.5, 2.4, count), variation=rng
+        positions,
+        headings,
+        height=config.finer * height,
+        width=config.finer * width,
+        eye_m=rng.uniform(1.5, 2.4, count),
+        variation=rng,
     )
+    if config.finer > 1:
+        ground = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in ground])
     return Batch(ground, satellite)
 
 
