@@ -7,8 +7,8 @@
 
 The first leg begins with random weights; towns join as it goes on. The second goes on from the first's
 averaged weights with a fresh optimiser, all towns, the shipped town (but for its reserved squares) in every
-batch, and places that the model takes for each other side by side. The third goes on from the second's, slower,
-with two thirds of every batch from the shipped town and panoramas averaged down as photos are.
+batch, and places that the model takes for each other side by side. The third goes on from the second's at a
+lower rate, with two thirds of every batch from the shipped town and panoramas averaged down as photos are.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument(
-        "--leg", choices=tuple(LEGS), default="first", help="see above; default first"
-    )
+    parser.add_argument("--leg", choices=tuple(LEGS), default="first", help="see above; default first")
     parser.add_argument("--start", type=Path, help="folder of the run of the leg before")
     parser.add_argument("--pairs", type=int, help="pairs in the leg, in place of its own number")
     parser.add_argument("--threads", type=int, default=2)
