@@ -21,7 +21,7 @@ from geolocator_gui.errors import IndexFolderError
 from geolocator_gui.events import Note, Pace, Steps
 from geolocator_gui.ml.index import durable
 from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest
-from geolocator_gui.ml.index.search import exact_search, scores_of, top_of
+from geolocator_gui.ml.index.search import exact_search, top_of
 from geolocator_gui.ml.index.segments import Floats, Rows, Vectors
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,9 @@ def rerank(vectors: Vectors, queries: Floats, found: Rows, k: int) -> tuple[Floa
     for number, rows in enumerate(found):
         held = np.sort(rows[rows >= 0])  # in file order: neighbours share pages
         found[number, : len(held)], found[number, len(held) :] = held, -1
-        scores[number, : len(held)] = scores_of(vectors.take(held), queries[number])
+        # Not a BLAS product: its pool of threads and faiss's would wait for each other.
+        block = vectors.take(held).astype(np.float32)
+        scores[number, : len(held)] = np.einsum("cd,d->c", block, queries[number])
     return top_of(scores, found, k)
 
 

@@ -86,15 +86,6 @@ def top_of(scores: Floats, rows: Rows, k: int) -> tuple[Floats, Rows]:
     return np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def scores_of(block: NDArray[np.float16], query: Floats) -> Floats:
-    """Cosines (n,) of a few chips (n, D) with one query (D,)."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return np.asarray(block.astype(np.float32) @ query)
-    # All of it in torch: numpy takes ten times as long to widen, and two pools of threads would meet.
-    return np.asarray(torch.mv(torch.from_numpy(block).float(), torch.from_numpy(query)).numpy())
-
-
 def _scored(vectors: Vectors, queries: Floats, rows: Rows | None) -> Iterator[tuple[int, Floats]]:
     """Position and scores (Q, n) of one block of chips after the other; the array is used again."""
     total = len(vectors) if rows is None else len(rows)
