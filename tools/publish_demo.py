@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the paragraphs of the card are kept whole
-"""Write the trained demo model into a bundle: `python -m tools.publish_demo --run FIRST SECOND [--figures FILE]`.
+"""Write the trained demo model into a bundle: `python -m tools.publish_demo --run FIRST SECOND THIRD [--figures FILE]`.
 
 Without figures the card says that none were measured; `python -m benchmarks.demo_model --json FILE` makes them,
 then the same command with `--figures FILE` writes them on the card.
@@ -82,7 +82,7 @@ an 80 m chip of 96 px and a panorama of 192×48 px (±45° about the horizon), b
 the middle: north, or a random one; the chip's centre lies up to {town.offset_m:.0f} m from the camera in each axis. Of the
 shipped town, squares of {town.reserve_m:.0f} m, one in four of a chequerboard, and 5 m around them were left out; the shipped
 photos and the positions of (a) lie inside. {town.perspective:.0%} of the panoramas were cut to the window of an
-ordinary photo (60–100°), the rest of the strip filled with the mean colour. Half of the pairs were mirrored, views
+ordinary photo (60–100°), the rest of the strip filled with the mean colour. Some pairs were mirrored, views
 softened, some chips JPEG-compressed; light, exposure and noise differ from view to view.
 
 ## How
@@ -118,9 +118,23 @@ def leg_line(number: int, leg: Leg) -> str:
     return (
         f"{number}. {leg.step * train.batch_size:,} pairs, peak rate {train.learning_rate:g}, label smoothing "
         f"{train.label_smoothing:g}, {town.towns_per_batch} towns per batch, the shipped one among them in "
-        f"{town.shipped_share:.0%} of the batches; up to {town.local_share:.0%} of a batch's towns drawn within "
-        f"{town.local_radius_m:.0f} m of one spot{look_alikes(town)}.\n"
+        f"{town.shipped_share:.0%} of the batches{weight(town)}; up to {town.local_share:.0%} of a batch's towns drawn "
+        f"within {town.local_radius_m:.0f} m of one spot{look_alikes(town)}; {town.turned:.0%} of the parts turned to a "
+        f"random heading, {town.mirror:.0%} mirrored{finer(town)}.\n"
     )
+
+
+def weight(town: TownPairsConfig) -> str:
+    """How much of a batch the shipped town gives, where that is not its equal share."""
+    if town.shipped_weight == 1.0:
+        return ""
+    share = town.shipped_weight / (town.shipped_weight + town.towns_per_batch - 1)
+    return f" and giving {share:.0%} of their pairs"
+
+
+def finer(town: TownPairsConfig) -> str:
+    """How panoramas were rendered, where that is not in their own size."""
+    return f"; panoramas rendered {town.finer} times finer and averaged down" if town.finer > 1 else ""
 
 
 def look_alikes(town: TownPairsConfig) -> str:

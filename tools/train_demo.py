@@ -76,6 +76,8 @@ LEGS = {
             look_alikes=1500,
             mine_every=750,
             finer=2,
+            turned=0.25,
+            mirror=0.25,
         ),
     ),
 }
