@@ -202,7 +202,7 @@ def grow(driver: Driver, chips: int) -> None:
     """Answer from an index of so many invented chips from now on."""
     session = driver.window.session
     folder = session.workspace.indexes / "invented"
-    command = [sys.executable, "-m", "benchmarks.invented_index", str(folder), str(chips)]
+    command = [sys.executable, "-m", "benchmarks.window_index", str(folder), str(chips)]
     subprocess.run(command, check=True, capture_output=True)
 
     def then() -> None:

@@ -1,6 +1,6 @@
 """An index of invented vectors around the demo town, for what depends on the number of chips alone.
 
-    python -m benchmarks.invented_index FOLDER CHIPS
+    python -m benchmarks.window_index FOLDER CHIPS
 
 It answers photos of the demo's model: a real grid, written through the same writer, of random unit vectors.
 """
