@@ -6,10 +6,12 @@ Every id folder inside stands alone and can be zipped and moved; paths inside ar
 from __future__ import annotations
 
 import os
-import re
 import threading
 import tomllib
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +169,33 @@ class Workspace:
 
     def new_folder(self, parent: Path, title: str) -> Path:
         """A folder under `parent` that does not exist yet, named after `title`; it is not made."""
-        stem = slug(title)
-        number = 1
-        while (folder := parent / (stem if number == 1 else f"{stem}-{number}")).exists():
-            number += 1
-        return folder
+        return next(place for place in _places(parent, title) if not place.exists())
+
+    def keep_area(self, title: str, geojson: str) -> Path:
+        """Write an area into a file named after `title`; the file that holds the same one is used again.
+
+        An index that was stopped reads the file of its area when it continues, so no other area may replace it.
+        """
+        for file in _places(self.areas, title, ".geojson"):
+            if not file.exists():
+                write_atomically(file, geojson)
+                return file
+            if file.read_text("utf-8", errors="replace") == geojson:
+                return file
+        raise AssertionError("numbers do not end")
+
+
+def _places(parent: Path, title: str, suffix: str = "") -> Iterator[Path]:
+    """`title`, `title-2`, `title-3`, … under a folder."""
+    stem = slug(title)
+    return (parent / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}" for number in count(1))
 
 
 def slug(title: str) -> str:
-    """A folder name made of a title: letters, digits, dots, dashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._")[:48] or "untitled"
+    """A file name made of a title: letters and digits of any script, dots, dashes and underscores."""
+    whole = unicodedata.normalize("NFC", title)
+    kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else " " for c in whole)
+    return "-".join(kept.split()).strip("-._")[:48].rstrip("-._") or "untitled"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

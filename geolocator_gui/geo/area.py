@@ -80,10 +80,13 @@ class Area:
         geometry = parts[0] if len(parts) == 1 else MultiPolygon(parts)
         return {"type": "Feature", "properties": {"name": self.name}, "geometry": mapping(geometry)}
 
+    def geojson_text(self) -> str:
+        """The text of a GeoJSON file that `read_area` reads back."""
+        return json.dumps({"type": "FeatureCollection", "features": [self.to_geojson()]}) + "\n"
+
     def write_geojson(self, path: Path) -> None:
         """Write a GeoJSON file that `read_area` reads back."""
-        collection = {"type": "FeatureCollection", "features": [self.to_geojson()]}
-        path.write_text(json.dumps(collection) + "\n", "utf-8")
+        path.write_text(self.geojson_text(), "utf-8")
 
 
 def _narrow(part: Polygon) -> list[Polygon]:

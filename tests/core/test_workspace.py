@@ -54,6 +54,19 @@ def test_new_folders_never_collide(tmp_path):
 def test_slug_is_a_safe_file_name():
     assert slug("../../etc/passwd") == "etc-passwd"
     assert slug("…") == "untitled"
+    assert slug("東京 (中心)") == "東京-中心"
+    assert slug("Äußere  Neustadt/2") == "Äußere-Neustadt-2"
+    assert slug("a\u202egpj") == "a-gpj", "what turns the writing round is no part of a name"
+    assert len(slug("x" * 300).encode()) <= 200
+
+
+def test_an_area_never_takes_the_file_of_another(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    first = workspace.keep_area("area", "one")
+    assert workspace.keep_area("area", "one") == first
+    second = workspace.keep_area("area", "two")
+    assert (first.read_text(), second.read_text()) == ("one", "two")
+    assert {first.name, second.name} == {"area.geojson", "area-2.geojson"}
 
 
 def test_write_atomically_leaves_the_old_file_when_it_fails(tmp_path):

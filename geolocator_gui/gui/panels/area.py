@@ -27,7 +27,6 @@ from geolocator_gui.gui.panels.index_card import IndexCard
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label, button, card, narrow_combo, number_box, row, tool
-from geolocator_gui.workspace import slug
 
 
 class AreaPanel(Panel):
@@ -369,8 +368,7 @@ class AreaPanel(Panel):
             if area is not None:
                 from geolocator_gui.geo.area import Area
 
-                file = workspace.areas / f"{slug(title)}.geojson"
-                Area(title, area.geometry, area.notes, area.whole_chips).write_geojson(file)
+                file = workspace.keep_area(title, Area(title, area.geometry).geojson_text())
             thing = workspace.new_folder(workspace.indexes, title)
             config = IndexConfig(
                 imagery=(imagery.source,),
