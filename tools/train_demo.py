@@ -31,56 +31,35 @@ from geolocator_gui.training import TownPairsConfig, TrainConfig
 
 ARCHITECTURE = "convnext_atto"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-LEGS = {
-    "first": (
-        TrainConfig(pairs=512_000, fast_depthwise=True, seed=1),
-        TownPairsConfig(shipped_seed=DEMO_SEED, shipped_share=0.33),
+_FIRST = (
+    TrainConfig(pairs=512_000, fast_depthwise=True, seed=1),
+    TownPairsConfig(shipped_seed=DEMO_SEED, shipped_share=0.33),
+)
+_SECOND = (
+    TrainConfig(
+        pairs=640_000,
+        learning_rate=1.5e-3,
+        warmup_pairs=12_800,
+        label_smoothing=0.0,
+        fast_depthwise=True,
+        seed=2,
     ),
-    "second": (
-        TrainConfig(
-            pairs=640_000,
-            learning_rate=1.5e-3,
-            warmup_pairs=12_800,
-            label_smoothing=0.0,
-            fast_depthwise=True,
-            seed=2,
-        ),
-        TownPairsConfig(
-            shipped_seed=DEMO_SEED,
-            shipped_share=1.0,
-            start_with=64,
-            towns_per_batch=2,
-            local_from=0.0,
-            local_radius_m=200.0,
-            look_alikes=1500,
-            mine_every=750,
-        ),
+    TownPairsConfig(
+        shipped_seed=DEMO_SEED,
+        shipped_share=1.0,
+        start_with=64,
+        towns_per_batch=2,
+        local_from=0.0,
+        local_radius_m=200.0,
+        look_alikes=1500,
+        mine_every=750,
     ),
-    "third": (
-        TrainConfig(
-            pairs=540_000,
-            learning_rate=1e-3,
-            warmup_pairs=6_400,
-            label_smoothing=0.0,
-            fast_depthwise=True,
-            seed=3,
-        ),
-        TownPairsConfig(
-            shipped_seed=DEMO_SEED,
-            shipped_share=1.0,
-            shipped_weight=2.0,
-            start_with=64,
-            towns_per_batch=2,
-            local_from=0.0,
-            local_radius_m=200.0,
-            look_alikes=1500,
-            mine_every=750,
-            finer=2,
-            turned=0.25,
-            mirror=0.25,
-        ),
-    ),
-}
+)
+_THIRD = (
+    _SECOND[0].model_copy(update={"pairs": 540_000, "learning_rate": 1e-3, "warmup_pairs": 6_400, "seed": 3}),
+    _SECOND[1].model_copy(update={"shipped_weight": 2.0, "finer": 2, "turned": 0.25, "mirror": 0.25}),
+)
+LEGS = {"first": _FIRST, "second": _SECOND, "third": _THIRD}
 
 
 def demo_config(town: TownPairsConfig) -> ModelConfig:
