@@ -151,7 +151,7 @@ class RunFolder:
         with (self.path / "lock").open("ab") as file:
             for attempt in range(6):
                 try:
-                    _lock(file)
+                    lock_file(file)
                     break
                 except OSError as error:
                     # Somebody who only asks `is_locked` holds it for an instant.
@@ -313,7 +313,8 @@ def program() -> Sequence[str]:
     return [sys.executable, "-m", "geolocator_gui.cli"]
 
 
-def _lock(file: IO[bytes]) -> None:
+def lock_file(file: IO[bytes]) -> None:
+    """Lock an open file for as long as it stays open; raises `OSError` when somebody else holds it."""
     if sys.platform == "win32":
         import msvcrt
 

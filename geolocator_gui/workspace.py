@@ -103,7 +103,14 @@ class Workspace:
                 hint="Open it with a newer Geolocator.",
             )
         for folder in _FOLDERS:
-            (root / folder).mkdir(exist_ok=True)
+            try:
+                (root / folder).mkdir(exist_ok=True)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"this folder of the workspace cannot be made ({error.strerror or error})",
+                    path=root / folder,
+                    hint="Check permissions, and whether a file of this name is in the way.",
+                ) from error
         return cls(root, str(fields.get("name") or root.name))
 
     @property
@@ -174,7 +181,7 @@ class Workspace:
     def keep_area(self, title: str, geojson: str) -> Path:
         """Write an area into a file named after `title`; the file that holds the same one is used again.
 
-        An index that was stopped reads the file of its area when it continues, so no other area may replace it.
+        A stopped index reads the file of its area when it continues: no other may replace it.
         """
         for file in _places(self.areas, title, ".geojson"):
             if not file.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from geolocator_gui.records import BoundingBox
 from geolocator_gui.runs import RunFolder, RunState
 from geolocator_gui.workspace import Workspace
 
-IndexState = Literal["ready", "building", "waiting", "stopped", "failed"]
+# What `ml.index.manifest` writes; said again here because importing that loads half of the program.
+INDEX_SCHEMA = 1
+INDEX_FIELDS = {
+    *("checksum", "schema_version", "state", "fingerprint", "model", "imagery", "parts", "whole_parts"),
+    *("removed", "encoder", "generation", "segments", "count", "skipped", "filled", "files"),
+    *("journal_sha256", "settings_sha256", "merged_from", "changes", "timings", "created"),
+}
+IndexState = Literal["ready", "building", "waiting", "stopped", "failed", "damaged", "newer"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class IndexRow:
         area: Name of its area.
         model: Name of its bundle.
         chips: Rows that can be searched.
+        filled: Chips in which a coarser level of detail stands in for missing tiles.
         size: Bytes on disk.
         created: Unix seconds, None when unknown.
         stale: The bundle of that name is another one now.
@@ -62,6 +71,7 @@ class IndexRow:
     area: str = ""
     model: str = ""
     chips: int = 0
+    filled: int = 0
     size: int = 0
     created: float | None = None
     stale: bool = False
@@ -115,13 +125,21 @@ def read_index(folder: Path, models: list[ModelRow]) -> IndexRow | None:
             run_state = run.status().state
         except ConfigError:
             run_state = "failed"
-    manifest = _manifest(folder)
-    if manifest is None and run_state is None:
-        return None
-    state = _state(manifest, run_state)
-    if manifest is None:
-        return _waiting_row(folder, run, state)
-    model = manifest.get("model", {})
+    document = _document(folder)
+    if document is None:
+        return None if run_state is None else _waiting_row(folder, run, _state(None, run_state))
+    try:
+        if _is_newer(document):
+            return IndexRow(folder.name, folder, "newer")
+        return _row(folder, document, run_state, models)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return IndexRow(folder.name, folder, "damaged")  # one bad file must not keep the workspace shut
+
+
+def _row(
+    folder: Path, manifest: dict[str, Any], run_state: RunState | None, models: list[ModelRow]
+) -> IndexRow:
+    model = manifest["model"]
     current = next((row for row in models if row.name == model.get("name")), None)
     stale = current is not None and current.config.weights_sha256 != model.get("weights_sha256", "")
     parts = manifest.get("parts", [])
@@ -130,11 +148,12 @@ def read_index(folder: Path, models: list[ModelRow]) -> IndexRow | None:
     return IndexRow(
         folder.name,
         folder,
-        state,
+        _state(manifest, run_state),
         area=", ".join(dict.fromkeys(str(part.get("area_name", "")) for part in parts)),
         model=str(model.get("name", "")),
         chips=int(manifest.get("count", 0)),
-        size=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        filled=int(manifest.get("filled", 0)),
+        size=_size(folder),
         created=_seconds(str(manifest.get("created", ""))),
         stale=stale,
         imagery=tuple(_absolute(folder, str(source.get("source", ""))) for source in sources),
@@ -170,13 +189,33 @@ def extent(geometries: tuple[Mapping[str, Any], ...]) -> BoundingBox | None:
     return BoundingBox(min(lons), min(lats), max(lons), max(lats))
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        document = json.loads((folder / "index.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    inner = document.get("manifest", document)
-    return inner if isinstance(inner, dict) and "model" in inner else None
+def _document(folder: Path) -> dict[str, Any] | None:
+    """What `index.json` holds, from its copy where it is damaged; None where there is none."""
+    found: dict[str, Any] | None = None
+    for name in ("index.json", "index.copy.json"):
+        try:
+            document = json.loads((folder / name).read_bytes())
+        except OSError:
+            continue
+        except (ValueError, RecursionError):
+            document = {}
+        if isinstance(document, dict) and "model" in document:
+            return document
+        found = {}
+    return found
+
+
+def _is_newer(document: dict[str, Any]) -> bool:
+    """Whether a later version of the program wrote this: it holds what this one never writes."""
+    return int(document.get("schema_version", 0)) > INDEX_SCHEMA or not document.keys() <= INDEX_FIELDS
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a run may have replaced it since
+            total += file.stat().st_size
+    return total
 
 
 def _state(manifest: dict[str, Any] | None, run: RunState | None) -> IndexState:

@@ -75,6 +75,7 @@ class Locator(QObject):
         self._queue: deque[int] = deque()
         self._current: int | None = None
         self._quiet: set[int] = set()
+        self._again: set[int] = set()
         self._asked = self._done = 0
         self._changed: set[int] = set()
         self._scores_folder = Path(tempfile.mkdtemp(prefix="geolocator-"))
@@ -139,7 +140,10 @@ class Locator(QObject):
     def enqueue(self, keys: Iterable[int], *, first: bool = False) -> None:
         """Locate these photos; without an index they wait for one."""
         for key in keys:
-            if key in self._queue or key == self._current or self.tray.get(key) is None:
+            if key == self._current:  # its question is out, and what is asked has changed since
+                self._again.add(key)
+                continue
+            if key in self._queue or self.tray.get(key) is None:
                 continue
             self._set(key, state="queued", error="", hint="")
             self._asked += 1
@@ -170,8 +174,15 @@ class Locator(QObject):
             card = self.tray.get(key)
             self._set(key, state="located" if card is not None and card.answer is not None else "new")
         self._queue.clear()
+        self._quiet.clear()
         self._asked = self._done + (self._current is not None)
         self.progress.emit(self._done, self._asked)
+
+    def forget(self) -> None:
+        """Another workspace: nothing waits, and the search is limited to no place of the last one."""
+        self.cancel()
+        self._again.clear()
+        self.options = self.options.model_copy(update={"within": None, "within_circle": None})
 
     def scores(self, key: int) -> Path | None:
         """File with the scores of all chips for a photo (float32, row order), None when it is gone."""
@@ -198,22 +209,27 @@ class Locator(QObject):
             self._next_photo()
             return
         self._current = key
-        if key not in self._quiet:
-            self._set(key, state="locating")
+        quiet = key in self._quiet
         self._quiet.discard(key)
+        if not quiet:
+            self._set(key, state="locating")
         scores = self._scores_folder / f"{key}.npy"
         options = card.options(self.options).model_dump(mode="json", exclude_none=True)
         index = self.index.folder.name
         self.worker.ask(
             "localise",
             {"photo": str(card.path), "options": options, "scores": str(scores)},
-            lambda result: self._on_answer(card, index, scores, result),
-            lambda error: self._on_failure(key, error),
+            lambda result: self._on_answer(card, index, scores, result, quiet=quiet),
+            lambda error: self._on_failure(key, error, quiet=quiet),
         )
 
-    def _on_answer(self, card: PhotoCard, index: str, scores: Path, result: Mapping[str, Any]) -> None:
+    def _on_answer(
+        self, card: PhotoCard, index: str, scores: Path, result: Mapping[str, Any], *, quiet: bool
+    ) -> None:
         answer = localisation_from(result)
-        if answer.error:
+        if answer.error and quiet:
+            pass  # the file has gone since; the answer that was kept stays
+        elif answer.error:
             self._set(card.key, state="failed", error=answer.error, hint="", answer=None, facts=answer.facts)
         else:
             self._scores[card.key] = scores
@@ -221,21 +237,26 @@ class Locator(QObject):
                 self._background.run(partial(self._scores.pop(old).unlink, missing_ok=True))
             facts = answer.facts or card.facts
             self._set(card.key, state="located", answer=answer, index=index, facts=facts, error="", hint="")
-        self._finish(card.key)
+        self._finish(card.key, quiet=quiet)
         self.answered.emit(card.key)
 
-    def _on_failure(self, key: int, error: GeolocatorError) -> None:
-        self._set(key, state="failed", error=error.what, hint=error.hint)
+    def _on_failure(self, key: int, error: GeolocatorError, *, quiet: bool) -> None:
+        if not quiet:
+            self._set(key, state="failed", error=error.what, hint=error.hint)
         if isinstance(error, WorkerLostError):
             self._notifications.error(error, log=self.worker.log_file)
-        self._finish(key)
+        self._finish(key, quiet=quiet)
 
-    def _finish(self, key: int) -> None:
+    def _finish(self, key: int, *, quiet: bool) -> None:
         if self._current == key:
             self._current = None
-        self._done += 1
+        self._done += not quiet
         self.progress.emit(self._done, self._asked)
-        self._next_photo()
+        if key in self._again:
+            self._again.discard(key)
+            self.enqueue([key], first=True)
+        else:
+            self._next_photo()
 
     def _fail_queue(self, error: GeolocatorError) -> None:
         for key in self._queue:

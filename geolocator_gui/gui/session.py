@@ -6,7 +6,6 @@ Panels are views over this object. It holds no widget; long or disk-bound work g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from geolocator_gui.configs import IndexConfig
-from geolocator_gui.errors import GeolocatorError
-from geolocator_gui.gui import catalogue, estimate, tray
+from geolocator_gui.gui import estimate, tray
 from geolocator_gui.gui.background import Background
-from geolocator_gui.gui.catalogue import AreaRow, IndexRow, ModelRow
+from geolocator_gui.gui.catalogue import IndexRow, ModelRow
 from geolocator_gui.gui.jobs import Jobs
 from geolocator_gui.gui.locator import Locator
 from geolocator_gui.gui.map.handlers import Handlers
 from geolocator_gui.gui.map.imagery_pool import ImageryPool
 from geolocator_gui.gui.notifications import Notifications
+from geolocator_gui.gui.opening import Claim, Lists, Opened, claim, read_lists, read_workspace
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.settings import Settings
@@ -34,16 +33,6 @@ from geolocator_gui.workspace import ImageryEntry, Workspace, slug
 
 if TYPE_CHECKING:
     from geolocator_gui.geo.area import Area
-
-
-@dataclass(frozen=True)
-class Lists:
-    """What a workspace holds, read in one go."""
-
-    models: list[ModelRow] = field(default_factory=list)
-    indexes: list[IndexRow] = field(default_factory=list)
-    areas: list[AreaRow] = field(default_factory=list)
-    imagery: list[ImageryEntry] = field(default_factory=list)
 
 
 class Session(QObject):
@@ -95,7 +84,9 @@ class Session(QObject):
         self.imagery_info: ImageryInfo | None = None
         self.area: Area | None = None
         self.selected: int | None = None
+        self._claim = Claim(None)
         self._removed: dict[str, Callable[[], None]] = {}
+        self._removals = 0
         self._save = QTimer(self, interval=1500, singleShot=True)
         self._save.timeout.connect(self.save_tray)
         self.locator.cards_changed.connect(lambda keys: self._save.start())
@@ -109,19 +100,21 @@ class Session(QObject):
     def open_workspace(self, root: Path, *, create: bool = False) -> None:
         """Open (or create) a workspace; what was open is closed first."""
 
-        def work() -> tuple[Workspace, Lists, list[dict[str, Any]]]:
-            workspace = Workspace.create(root) if create else Workspace.open(root)
-            return workspace, read_lists(workspace), list(tray.load(workspace.photos / "tray.json"))
-
         def failure(error: Exception) -> None:
-            self.settings.remove_recent(root)
             self.notifications.error(error)
+            forget = partial(self.settings.remove_recent, root)
+            self.background.run(root.is_dir, lambda there: None if there else forget())
 
-        self.background.run(work, self._on_opened, failure)
+        self.background.run(partial(read_workspace, root, create=create), self._on_opened, failure)
 
     def close_workspace(self) -> None:
         """Close what is open; runs work on."""
+        self._save.stop()
         self.save_tray()
+        self._claim.give_up()
+        self._claim = Claim(None)
+        self._removed.clear()
+        self.locator.forget()
         self.workspace, self.lists = None, Lists()
         self.tray.clear()
         self.selected = self.area = self.imagery = self.imagery_info = self.model = None
@@ -150,14 +143,17 @@ class Session(QObject):
         self.jobs.set_workspace(None)
         self.locator.close()
         self.pictures.close()
-        last = None if workspace is None else partial(tray.save, self.tray, workspace.photos / "tray.json")
+        last = None
+        if workspace is not None and self._claim.file is not None:
+            last = partial(tray.save, self.tray, workspace.photos / "tray.json")
         self.background.close(last)
+        self._claim.give_up()
         self.imagery_pool.close()
         self.settings.sync()
 
     def save_tray(self) -> None:
         """Write the photos' list and answers in the background."""
-        if self.workspace is None:
+        if self.workspace is None or self._claim.file is None:
             return
         copy = Tray()
         copy._cards = list(self.tray)  # frozen cards: a shallow copy is a snapshot
@@ -293,15 +289,16 @@ class Session(QObject):
 
     # -- inside -------------------------------------------------------------------------------------------
 
-    def _on_opened(self, answer: tuple[Workspace, Lists, list[dict[str, Any]]]) -> None:
+    def _on_opened(self, opened: Opened) -> None:
         if self.workspace is not None:
             self.close_workspace()
-        workspace, lists, rows = answer
+        workspace, lists = opened.workspace, opened.lists
         self.workspace = workspace
+        self.background.run(partial(claim, workspace), partial(self._on_claimed, workspace))
         self.settings.add_recent(workspace.root)
         self.pictures.forget()
         self.imagery_pool.keep_tiles_in(workspace.tiles)
-        for fields in rows:
+        for fields in opened.photos:
             for card in self.tray.add([fields["path"]]):
                 self.tray.change(card.key, **fields)
         self.workspace_changed.emit()
@@ -315,6 +312,19 @@ class Session(QObject):
         self.tray_changed.emit()
         if len(self.tray):
             self.select(self.tray.at(0).key)
+        for trouble in opened.troubles:
+            self.notifications.error(trouble)
+
+    def _on_claimed(self, workspace: Workspace, made: Claim) -> None:
+        if workspace is not self.workspace:
+            made.give_up()
+            return
+        self._claim = made
+        if made.why:
+            hint = self.tr("What changes in the list of photos here is not kept.")
+            self.notifications.tell(made.why, hint, "warning")
+        else:
+            self._save.start()  # what changed while the right was asked for
 
     def _set_lists(self, lists: Lists) -> None:
         self.lists = lists
@@ -364,7 +374,8 @@ class Session(QObject):
         self.background.run(work)
 
     def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
-        key = f"undo-{len(self._removed)}"
+        self._removals += 1
+        key = f"undo-{self._removals}"
         self._removed[key] = back
         self.notifications.offer_undo(text, key)
 
@@ -377,16 +388,6 @@ class Session(QObject):
         back = self._removed.pop(key, None)
         if back is not None:
             back()
-
-
-def read_lists(workspace: Workspace) -> Lists:
-    """Everything that is listed (reads many small files)."""
-    models = catalogue.list_models(workspace)
-    try:
-        imagery = workspace.imagery()
-    except GeolocatorError:
-        imagery = []  # a damaged imagery.toml must not keep the workspace shut
-    return Lists(models, catalogue.list_indexes(workspace, models), catalogue.list_areas(workspace), imagery)
 
 
 def geometry_of(area: Area) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QFont, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QSizePolicy, QWidget
 
 from geolocator_gui.gui import coordinates, icons, theme, tokens, wording
+from geolocator_gui.gui.panels.index_card import state_in_words
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label
 from geolocator_gui.records import LonLat
@@ -217,7 +218,7 @@ class TopBar(QWidget):
             words = (
                 f"{row.name} · {wording.counted(row.chips, 'chip')}"
                 if row.state == "ready"
-                else f"{row.name} · {row.state}"
+                else f"{row.name} · {state_in_words(row.state)}"
             )
             action = QAction(words, self._indexes, checkable=True)
             action.setChecked(self._session.index is not None and row.name == self._session.index.name)

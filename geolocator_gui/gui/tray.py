@@ -23,6 +23,7 @@ from geolocator_gui.workspace import write_atomically
 PhotoState = Literal["new", "queued", "locating", "located", "failed"]
 MODES: tuple[PhotoMode, ...] = ("panorama", "perspective", "drone")
 SCHEMA = 1
+_SET_ASIDE = "It was set aside in the workspace's photos folder; drop the photos again."
 
 
 @dataclass(frozen=True)
@@ -228,20 +229,23 @@ def load(file: Path) -> Sequence[dict[str, Any]]:
     try:
         document = json.loads(file.read_text("utf-8"))
         if document["schema"] != SCHEMA:
-            raise ConfigError("the list of photos was written by another version", path=file)
+            raise ConfigError("the list of photos was written by another version", path=file, hint=_SET_ASIDE)
         return [_row(row) for row in document["photos"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"the list of photos cannot be read ({error})", path=file, hint="Drop the photos again."
+            f"the list of photos cannot be read ({error})", path=file, hint=_SET_ASIDE
         ) from error
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    row.pop("key", None)
     answer = row.get("answer")
-    return {
+    made = {
         **row,
+        "key": 0,
         "path": Path(row["path"]),
         "facts": facts_from(row.get("facts")),
         "answer": None if answer is None else localisation_from(answer),
     }
+    PhotoCard(**made).line()  # a card that cannot be made or shown is no card
+    del made["key"]
+    return made

@@ -132,6 +132,7 @@ class MapController(QObject):
         self._plans.clear()
         self._looked_at = ""
         self._shown_answer = None
+        self.set_prior(self._session.locator.options.within_circle)
         if self._session.workspace is None:
             self._view.send(messages.SetImagery())
             self._view.send(messages.SetMatches())
@@ -298,8 +299,6 @@ class MapController(QObject):
                 self.pointer.emit(position)
             case messages.Moved(bounds):
                 self.view_bounds = bounds
-            case _:
-                pass
 
     def outline_view(self) -> None:
         """Work on what the map shows now: an outline without a mouse."""

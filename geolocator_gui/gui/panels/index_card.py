@@ -17,6 +17,8 @@ _STATES = {
     "waiting": ("timer-sand", "text_secondary"),
     "stopped": ("pause-circle-outline", "warning"),
     "failed": ("alert-circle-outline", "negative"),
+    "damaged": ("alert-circle-outline", "negative"),
+    "newer": ("alert-outline", "warning"),
 }
 
 
@@ -36,7 +38,7 @@ class IndexCard(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(index.name)
-        parts = [wording.counted(index.chips, "chip")] if index.chips else [_words(index.state)]
+        parts = [wording.counted(index.chips, "chip")] if index.chips else [state_in_words(index.state)]
         parts += [part for part in (_model(index), wording.size(index.size) if index.size else "") if part]
         parts += [wording.ago(index.created)] if index.created else []
         layout = QVBoxLayout(self)
@@ -44,6 +46,10 @@ class IndexCard(QFrame):
         layout.setSpacing(2)
         layout.addWidget(row(Glyph(*_STATES[index.state]), Label(index.name, "Strong")))
         layout.addWidget(Label(" · ".join(parts), "Secondary", wrap=True))
+        if index.filled:
+            words = self.tr("In {chips} coarser imagery stands in for missing tiles.")
+            chips = wording.counted(index.filled, "chip")
+            layout.addWidget(Label(words.format(chips=chips), "Secondary", wrap=True))
         if index.stale:
             words = self.tr("The model has changed since: build it anew to use the new one.")
             layout.addWidget(Label(words, "Warning", wrap=True))
@@ -76,13 +82,16 @@ class IndexCard(QFrame):
             painter.drawRoundedRect(frame, tokens.RADIUS, tokens.RADIUS)
 
 
-def _words(state: str) -> str:
+def state_in_words(state: str) -> str:
+    """For people: whether an index can answer, and if not, why."""
     return {
         "ready": translate("IndexCard", "ready"),
         "building": translate("IndexCard", "building"),
         "waiting": translate("IndexCard", "waiting"),
         "stopped": translate("IndexCard", "stopped: continue it on the Runs page"),
         "failed": translate("IndexCard", "failed: see the Runs page"),
+        "damaged": translate("IndexCard", "damaged: its index.json cannot be read"),
+        "newer": translate("IndexCard", "made by a newer Geolocator: update to use it"),
     }[state]
 
 
