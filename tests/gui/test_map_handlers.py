@@ -32,22 +32,12 @@ def test_vendored_files_are_as_they_came_out_of_the_packages() -> None:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
-def test_serves_page_leaflet_and_script(handlers) -> None:
-    assert handlers.answer("/").mime == "text/html"
-    assert handlers.answer("/leaflet/leaflet.js").mime == "text/javascript"
-    assert b"geolocatorStart" in handlers.answer("/map/map.js").body
-
-
 @pytest.mark.parametrize(
     "path",
     [
-        "/leaflet/../map/map.js",
-        "/leaflet/%2e%2e%2fmap%2fmap.js",
-        "/leaflet/..%2f..%2fpyproject.toml",
-        "/leaflet/%2fetc%2fpasswd",
-        "/map/",
+        "/map/map.js",
+        "/..%2fpyproject.toml",
         "/etc/passwd",
-        "/leaflet/SHA256SUMS",
         "/picture/nothing.png",
         "/tiles/town/14/9135",
         "/tiles/town/14/-1/4742",
@@ -102,12 +92,10 @@ def test_pictures_come_and_go(handlers) -> None:
 def test_folium_builds_a_page_that_asks_nobody_else(handlers, tmp_path) -> None:
     html = page.page_html(tmp_path)
     assert html == page.page_html(tmp_path) == page.build_page()
-    for address in re.findall(r"(?:src|href)=\"([^\"]+)\"", html):
-        assert address.startswith("/bundle/"), address
-        assert handlers.answer(address).body
-    assert "http://" not in html.replace("http-equiv", "")
-    assert "https://" not in html
+    assert not re.findall(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=", html)
+    for file in ("leaflet/leaflet.js", "leaflet/leaflet.draw.css", "map/map.js"):
+        assert (resources_dir() / file).read_text("utf-8") in html
     assert "unsafe-eval" not in html
     policy = re.search(r"script-src ([^;]+);", html)
     assert policy is not None
-    assert "unsafe-inline" not in policy.group(1)
+    assert all(re.fullmatch(r"'sha256-[\w+/=]+'", source) for source in policy.group(1).split())

@@ -1,7 +1,7 @@
 """What the custom scheme serves: plain functions from a path to a mime type and bytes, without Qt.
 
-The one scheme carries the page, Leaflet, the map's own script, the imagery's tiles and the pictures laid
-over it. Whatever is not listed here does not exist.
+The one scheme carries the page, the imagery's tiles and the pictures laid over it. Whatever is not listed
+here does not exist.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote
 
 from geolocator_gui.errors import GeolocatorError
 from geolocator_gui.gui.map.imagery_pool import ImageryPool
-from geolocator_gui.gui.map.page import bundle, page_html, resource_file
+from geolocator_gui.gui.map.page import page_html
 
 SCHEME = "geolocator"
 HOST = "map"
 PAGE = f"{SCHEME}://{HOST}/"
-_MIME = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".svg": "image/svg+xml"}
 
 
 class NotFoundError(Exception):
@@ -74,10 +72,6 @@ class Handlers:
         match parts:
             case []:
                 return Reply("text/html", self._page().encode())
-            case ["bundle", name] if (body := bundle(name)) is not None:
-                return Reply(_MIME[Path(name).suffix], body)
-            case ["leaflet" | "map" as folder, name]:
-                return _file(folder, name)
             case ["tiles", key, zoom, x, y]:
                 return self._tile(key, zoom, x, y)
             case ["picture", name]:
@@ -102,10 +96,3 @@ class Handlers:
         if body is None:
             raise NotFoundError(name)
         return Reply("image/png", body)
-
-
-def _file(folder: str, name: str) -> Reply:
-    path = resource_file(folder, name)
-    if path is None or path.suffix not in _MIME:
-        raise NotFoundError(name)
-    return Reply(_MIME[path.suffix], path.read_bytes())

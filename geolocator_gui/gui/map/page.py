@@ -1,8 +1,8 @@
 """The map page: folium builds it once, everything later goes over the channel.
 
-folium lists its scripts on a content network; the subclass lists ours, served by the one custom scheme. The
-page carries a content security policy that allows exactly the inline scripts folium wrote (by hash) and
-nothing from anywhere else.
+folium lists its scripts on a content network; the subclass lists none, and ours are written into the page: a
+request for each would wait for the GUI thread. The page carries a content security policy that allows exactly
+the scripts written into it (by hash).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,8 @@ from geolocator_gui.paths import resources_dir, user_cache_dir
 from geolocator_gui.workspace import write_atomically
 
 SELF = "geolocator://map"
-# One file each: the page asks for its scripts one after another, and every request waits for the GUI thread.
-_BUNDLES = {
-    "page.js": (("leaflet", "leaflet.js"), ("leaflet", "leaflet.draw.js"), ("map", "map.js")),
-    "page.css": (("leaflet", "leaflet.css"), ("leaflet", "leaflet.draw.css"), ("map", "map.css")),
-}
+_SCRIPTS = ("leaflet/leaflet.js", "leaflet/leaflet.draw.js", "map/map.js")
+_STYLES = ("leaflet/leaflet.css", "leaflet/leaflet.draw.css", "map/map.css")
 _INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 
@@ -32,10 +30,9 @@ def build_page() -> str:
     from branca.element import MacroElement
     from jinja2 import Template
 
-    # Scripts and styles share one name space in the figure's header.
     class MapPage(folium.Map):  # type: ignore[misc]  # folium has no annotations
-        default_js: list[tuple[str, str]] = [("page_js", "/bundle/page.js")]  # noqa: RUF012 - folium's own form
-        default_css: list[tuple[str, str]] = [("page_css", "/bundle/page.css")]  # noqa: RUF012
+        default_js: list[tuple[str, str]] = []  # noqa: RUF012 - folium's own form
+        default_css: list[tuple[str, str]] = []  # noqa: RUF012
 
     class Glue(MacroElement):  # type: ignore[misc]  # branca has no annotations
         _template = Template(
@@ -55,7 +52,12 @@ def build_page() -> str:
     figure: Any = page.get_root()
     figure._id = "figure"
     figure.title = "map"
-    return with_policy(str(figure.render()))
+    head = f"<head>\n<style>{_joined(_STYLES)}</style>\n<script>{_joined(_SCRIPTS)}</script>"
+    return with_policy(str(figure.render()).replace("<head>", head, 1))
+
+
+def _joined(files: Sequence[str]) -> str:
+    return "\n".join((resources_dir() / file).read_text("utf-8") for file in files)
 
 
 def with_policy(html: str) -> str:
@@ -69,8 +71,8 @@ def with_policy(html: str) -> str:
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src {SELF} {' '.join(hashes)}",
-            f"style-src {SELF} 'unsafe-inline'",
+            f"script-src {' '.join(hashes)}",
+            "style-src 'unsafe-inline'",
             f"img-src {SELF} data:",
             f"connect-src {SELF}",
         ]
@@ -81,9 +83,10 @@ def with_policy(html: str) -> str:
 
 
 def page_html(cache: Path | None = None) -> str:
-    """The page from the user's cache, built when folium or this module changed."""
+    """The page from the user's cache, built when what it is made of changed."""
     folder = cache or user_cache_dir() / "map"
-    stamp = hashlib.sha256(_written("folium") + _written("branca") + Path(__file__).read_bytes())
+    ours = _joined((*_STYLES, *_SCRIPTS)).encode()
+    stamp = hashlib.sha256(_written("folium") + _written("branca") + Path(__file__).read_bytes() + ours)
     file = folder / f"page-{stamp.hexdigest()[:16]}.html"
     if file.exists():
         return file.read_text("utf-8")
@@ -100,17 +103,3 @@ def _written(package: str) -> bytes:
         return b""
     version = Path(spec.origin).with_name("_version.py")
     return (version if version.exists() else Path(spec.origin)).read_bytes()
-
-
-def resource_file(folder: str, name: str) -> Path | None:
-    """A file of `resources/leaflet` or `resources/map`, None for anything that lies elsewhere."""
-    root = (resources_dir() / folder).resolve()
-    path = (root / name).resolve()
-    return path if path.is_relative_to(root) and path.is_file() else None
-
-
-def bundle(name: str) -> bytes | None:
-    """The files of a bundle after one another, None when there is no such bundle."""
-    files = [resource_file(*file) for file in _BUNDLES.get(name, ())]
-    found = [file.read_bytes() for file in files if file is not None]
-    return b"\n".join(found) if found else None
