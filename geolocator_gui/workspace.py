@@ -11,7 +11,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,12 @@ class Workspace:
         kept = [old for old in self.imagery() if old.name != entry.name]
         self.write_imagery([*kept, entry])
 
+    def imagery_name(self, entry: ImageryEntry) -> str:
+        """The name of a source, numbered where another source has it: `ortho`, else `ortho (2)`."""
+        taken = {old.name for old in self.imagery() if old.source != entry.source}
+        names = chain([entry.name], (f"{entry.name} ({number})" for number in count(2)))
+        return next(name for name in names if name not in taken)
+
     def write_imagery(self, entries: list[ImageryEntry]) -> None:
         """Replace the list of sources."""
         rows = [vars(entry) for entry in entries]
@@ -216,6 +222,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # the scratch file's name says nothing to anybody
+        scratch.unlink(missing_ok=True)
+        raise
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise

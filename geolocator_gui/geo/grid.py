@@ -28,6 +28,7 @@ from geolocator_gui.geo.projection import EARTH_RADIUS_M, MAX_LATITUDE, lonlat_t
 Floats = NDArray[np.float64]
 STRIPE_COLUMNS = 128
 MAX_ROWS = 5_000_000
+MAX_RUNS = 100_000_000  # rows of all stripes: what is kept of a grid, 8 bytes each
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,12 @@ class ChipGrid:
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         """First chip of each (stripe, row), and the count."""
-        if len(self._row_numbers) > MAX_ROWS:
+        stripes, rows = len(self._stripes) - 1, len(self._row_numbers)
+        if rows > MAX_ROWS or stripes * rows > MAX_RUNS:
             raise AreaError(
-                f"the area is {len(self._row_numbers)} rows of chips high",
+                f"the area is {rows:,} rows of chips high and {stripes * STRIPE_COLUMNS:,} chips wide",
                 hint="Take a smaller area, a larger chip or less overlap.",
             )
-        stripes = len(self._stripes) - 1
         counts = np.zeros((stripes, len(self._row_numbers)), np.int64)
         for index, row in enumerate(self._row_numbers):
             for first, last in self._spans(int(row)):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from geolocator_gui.geo.area import Area
 
 _CHIP_BYTES = 64  # its row in chips.parquet and the search structure
+_COUNTED_CHIPS = 2_000_000  # above, they are reckoned from the area
+_MOST_CHIPS = 100_000_000
 _TILE_BYTES = 18_000  # a 256² JPEG tile of aerial imagery, on average
 
 
@@ -46,10 +48,12 @@ class Estimate:
 
     def lines(self) -> list[tuple[str, str]]:
         """Name and value of every line that is shown."""
-        here = translate("Estimate", "none, on this machine")
+        here = translate("Estimate", "none")
         time = translate("Estimate", "measured by the first run")
         if self.seconds is not None:
-            time = translate("Estimate", "about {time}").format(time=wording.duration(self.seconds))
+            time = wording.duration(self.seconds)
+            if self.seconds >= 1:
+                time = translate("Estimate", "about {time}").format(time=time)
         return [
             (translate("Estimate", "Area"), wording.area(self.square_km)),
             (translate("Estimate", "Chips"), wording.count(self.chips)),
@@ -88,10 +92,15 @@ def estimate(
         unknown = translate("Estimate", "Set how many metres a chip covers: this model does not say.")
         return Estimate(0, 0, 0, None, 0, trouble=unknown)
     whole = area if area is not None else area_of_imagery(info)
-    grid = build_grid(whole, side, overlap)
-    chips = grid.count
-    small = translate("Estimate", "The area is smaller than one chip ({metres} m).")
-    trouble = "" if chips else small.format(metres=f"{side:.0f}")
+    chips, trouble = round(whole.km2 * 1e6 / (side * (1 - overlap)) ** 2), ""
+    if chips <= _COUNTED_CHIPS:  # counting takes time and memory that grow with the area
+        chips = build_grid(whole, side, overlap).count
+    elif chips > _MOST_CHIPS:
+        many = translate(
+            "Estimate",
+            "About {chips} chips are too many for one index: take a smaller area or less overlap.",
+        )
+        trouble = many.format(chips=wording.count(chips))
     tiles = 0
     if info.kind in ("xyz", "wms", "wmts") and info.max_zoom is not None:
         latitude = (whole.bounds.south + whole.bounds.north) / 2

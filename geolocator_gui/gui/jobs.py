@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -91,8 +92,10 @@ class Jobs(QObject):
             self._timer.start()
             self.refresh()
 
-    def start(self, verb: str, thing: Path, config: Config) -> None:
-        """Start a new run."""
+    def start(
+        self, verb: str, thing: Path, config: Config, began: Callable[[], object] | None = None
+    ) -> None:
+        """Start a new run; `began` is called once its process is there."""
         self.beginning.emit()
 
         def work() -> Job:
@@ -100,7 +103,12 @@ class Jobs(QObject):
             run.write_config(verb, config)
             return Job(run, runs.start(verb, thing))
 
-        self._background.run(work, self._on_started, self._notifications.error)
+        def success(job: Job) -> None:
+            self._on_started(job)
+            if began is not None:
+                began()
+
+        self._background.run(work, success, self._notifications.error)
 
     def resume(self, thing: Path) -> None:
         """Continue a run that stopped, failed or was killed."""

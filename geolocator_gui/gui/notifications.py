@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +11,7 @@ from typing import Literal
 from PySide6.QtCore import QObject, Signal
 
 from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.gui.translation import translate
 
 Level = Literal["info", "success", "warning", "error"]
 
@@ -63,5 +66,18 @@ def describe(error: BaseException, log: Path | None = None) -> Message:
     if isinstance(error, GeolocatorError):
         name = "" if error.path is None else f"{Path(str(error.path)).name or error.path}: "
         return Message(name + error.what, error.hint, "error", log)
-    text = f"{type(error).__name__}: {error}"
-    return Message(text, "This is a fault of the program; the log has the details.", "error", log)
+    if isinstance(error, OSError) and error.errno is not None:
+        name = "" if error.filename is None else f"{Path(os.fsdecode(error.filename)).name}: "
+        return Message(name + os.strerror(error.errno).lower(), _advice(error.errno), "error", log)
+    hint = translate("Notifications", "This is a fault of the program; the log has the details.")
+    return Message(f"{type(error).__name__}: {error}", hint, "error", log)
+
+
+def _advice(number: int) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return translate("Notifications", "Free some space, then try again.")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return translate("Notifications", "Check permissions, or choose another folder.")
+    return translate(
+        "Notifications", "Check that the file, its folder and the disk are there, then try again."
+    )

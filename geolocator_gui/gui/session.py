@@ -198,16 +198,17 @@ class Session(QObject):
         self.background.run(lambda: self.imagery_pool.info(entry.name), success)
 
     def add_imagery(self, entry: ImageryEntry) -> None:
-        """Check a source, add it to the workspace and show it."""
+        """Check a source, add it to the workspace and show it; another of its name keeps the name."""
         workspace = self.workspace
         if workspace is None:
             return
 
         def work() -> ImageryEntry:
-            self.imagery_pool.add(entry.name, entry.source)
-            info = self.imagery_pool.info(entry.name)
+            name = workspace.imagery_name(entry)
+            self.imagery_pool.add(name, entry.source)
+            info = self.imagery_pool.info(name)
             known = ImageryEntry(
-                entry.name, entry.source, entry.attribution or info.attribution, entry.bulk and info.bulk
+                name, entry.source, entry.attribution or info.attribution, entry.bulk and info.bulk
             )
             workspace.add_imagery(known)
             return known

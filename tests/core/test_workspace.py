@@ -42,6 +42,14 @@ def test_imagery_is_kept_in_order_and_replaced_by_name(tmp_path):
     ]
 
 
+def test_a_source_keeps_its_name_from_another(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    workspace.add_imagery(ImageryEntry("ortho", "/a/ortho.tif"))
+    assert workspace.imagery_name(ImageryEntry("ortho", "/a/ortho.tif")) == "ortho"
+    second = ImageryEntry("ortho", "/b/ortho.tif")
+    assert workspace.imagery_name(second) == "ortho (2)"
+
+
 def test_new_folders_never_collide(tmp_path):
     workspace = Workspace.create(tmp_path / "w")
     first = workspace.new_folder(workspace.indexes, "../../Harbour & co")

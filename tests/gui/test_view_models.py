@@ -1,5 +1,6 @@
 """What the panels show, without Qt."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -9,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geolocator_gui.configs import IndexConfig, LocaliseConfig
+from geolocator_gui import paths
+from geolocator_gui.configs import IndexConfig, LocaliseConfig, ModelConfig
+from geolocator_gui.errors import AreaError
 from geolocator_gui.events import EventWriter, Note, Outcome, Progress
 from geolocator_gui.gui import catalogue, drops, estimate, opening, tray, wording
 from geolocator_gui.gui.map import heat
 from geolocator_gui.gui.run_rows import RunTail, find_runs
 from geolocator_gui.gui.tray import Tray
-from geolocator_gui.records import BoundingBox, Fused, Localisation, LonLat, Match, PhotoFacts
+from geolocator_gui.records import BoundingBox, Fused, ImageryInfo, Localisation, LonLat, Match, PhotoFacts
 from geolocator_gui.runs import RunFolder
-from geolocator_gui.workspace import Workspace
+from geolocator_gui.workspace import Workspace, write_atomically
 
 
 def answer(file: str, score: float = 0.7) -> Localisation:
@@ -282,3 +285,34 @@ def test_only_one_window_writes_the_list_of_photos(tmp_path) -> None:
     third = opening.claim(workspace)
     assert third.file is not None
     third.give_up()
+
+
+def test_the_world_is_reckoned_not_counted() -> None:
+    from geolocator_gui.geo.area import area_from_bbox
+    from geolocator_gui.geo.grid import build_grid
+
+    bundle = ModelConfig.read_json(paths.models_dir() / "demo-town" / "model.json")
+    imagery = ImageryInfo("xyz", "x", BoundingBox(-180, -85, 180, 85), 1, 19, 0.3, "EPSG:3857", 3)
+    began = time.monotonic()
+    found = estimate.estimate(area_from_bbox((-179, -80, 179, 80)), imagery, bundle, 0.5, None, None)
+    assert "too many" in found.trouble
+    france = area_from_bbox((-1, 45, 4, 48))
+    found = estimate.estimate(france, imagery, bundle, 0.5, None, None)
+    assert found.trouble == ""
+    assert found.chips == pytest.approx(france.km2 * 1e6 / 40**2, rel=0.01)
+    with pytest.raises(AreaError, match="rows of chips high"):
+        _ = build_grid(area_from_bbox((-179, -80, 179, 80)), 80, 0.625).count
+    assert time.monotonic() - began < 5
+
+
+def test_trouble_with_a_disk_is_no_fault_of_the_program(tmp_path) -> None:
+    from geolocator_gui.gui.notifications import describe
+
+    with pytest.raises(OSError, match="No such file") as found:
+        write_atomically(tmp_path / "none" / "tray.json", "x")
+    told = describe(found.value)
+    assert told.text == "tray.json: no such file or directory"
+    assert "fault" not in told.hint
+    full = describe(OSError(errno.ENOSPC, "No space left on device"))
+    assert (full.text, full.hint) == ("no space left on device", "Free some space, then try again.")
+    assert "fault of the program" in describe(KeyError("x")).hint

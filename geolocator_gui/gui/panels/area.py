@@ -28,6 +28,8 @@ from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label, button, card, narrow_combo, number_box, row, tool
 
+_SLOW_MS = 400
+
 
 class AreaPanel(Panel):
     """The page.
@@ -52,6 +54,7 @@ class AreaPanel(Panel):
         self._estimate: Estimate | None = None
         self._filling = False
         self._overlap = 0.5
+        self._asked = self._answered = 0  # questions about the cost: only the last one's answer counts
         self._wait = QTimer(self, interval=120, singleShot=True)
         self._wait.timeout.connect(self._count)
         self._make_imagery()
@@ -307,6 +310,8 @@ class AreaPanel(Panel):
 
     def _changed(self) -> None:
         self._overlap_words.setText(f"{self._overlap * 100:.0f} %")
+        self._asked += 1
+        self._estimate = None
         self._wait.start()
 
     def _count(self) -> None:
@@ -318,18 +323,26 @@ class AreaPanel(Panel):
         area, side = session.area, self.side.value() or None
         bulk = info.bulk and (session.imagery is None or session.imagery.bulk)
         info = replace(info, bulk=bulk)
-        overlap = self._overlap
+        overlap, asked = self._overlap, self._asked
 
         def work() -> Estimate:
             rate = estimate.known_rate(model.name)
             return estimate.estimate(area, info, model.config, overlap, side, rate)
 
-        def failure(error: Exception) -> None:
-            self._show_estimate(None, error.what if isinstance(error, GeolocatorError) else str(error))
+        def show(found: Estimate | None, trouble: str) -> None:
+            if asked == self._asked:
+                self._answered = asked
+                self._show_estimate(found, trouble)
 
-        session.background.run(
-            work, lambda found: self._show_estimate(found, found.trouble), failure, owner=self
-        )
+        def slow() -> None:
+            if self._answered < asked == self._asked:  # the numbers that are shown are of something else
+                self._show_estimate(None, self.tr("Counting the chips…"))
+
+        def failure(error: Exception) -> None:
+            show(None, error.what if isinstance(error, GeolocatorError) else str(error))
+
+        session.background.run(work, lambda found: show(found, found.trouble), failure, owner=self)
+        QTimer.singleShot(_SLOW_MS, self, slow)
 
     def _show_estimate(self, found: Estimate | None, trouble: str) -> None:
         self._estimate = found
@@ -357,7 +370,7 @@ class AreaPanel(Panel):
     def _on_build(self) -> None:
         session = self.session
         workspace, imagery, model = session.workspace, session.imagery, session.model
-        if workspace is None or imagery is None or model is None or not self.build.isEnabled():
+        if workspace is None or imagery is None or model is None or self._estimate is None:
             return
         area, name = session.area, self.area_name.text().strip()
         title = (name or area.name) if area is not None else imagery.name
@@ -379,8 +392,6 @@ class AreaPanel(Panel):
             )
             return thing, config
 
-        def success(made: tuple[Path, IndexConfig]) -> None:
-            session.jobs.start("index", *made)
-            session.notifications.tell(self.tr("Building the index. It works on when this window closes."))
-
-        session.background.run(work, success)
+        words = self.tr("Building the index. It works on when this window closes.")
+        began = partial(session.notifications.tell, words)
+        session.background.run(work, lambda made: session.jobs.start("index", *made, began))
