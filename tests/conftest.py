@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 # As the program does: numpy's own threads fight the encoder's and the other test process's for the cores.
@@ -60,3 +62,18 @@ def application():
     from geolocator_gui.gui.app import make_application
 
     return make_application()
+
+
+@pytest.fixture
+def wait(application) -> Callable[..., bool]:
+    """Let the event loop run until something holds; False when it never did."""
+    from PySide6.QtCore import QEventLoop
+
+    def until(holds: Callable[[], object], seconds: float = 60) -> bool:
+        end = time.monotonic() + seconds
+        while not holds() and time.monotonic() < end:
+            application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+            time.sleep(0.002)
+        return bool(holds())
+
+    return until

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,21 +55,6 @@ def connections(tmp_path_factory, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def wait(application) -> Callable[..., bool]:
-    """Let the event loop run until something holds; False when it never did."""
-    from PySide6.QtCore import QEventLoop
-
-    def until(holds: Callable[[], object], seconds: float = 60) -> bool:
-        end = time.monotonic() + seconds
-        while not holds() and time.monotonic() < end:
-            application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
-            time.sleep(0.002)
-        return bool(holds())
-
-    return until
-
-
-@pytest.fixture
 def make_window(application, wait) -> Iterator[Callable[[], object]]:
     """Makes windows in one home, closes them, and checks that no thread is left."""
     from geolocator_gui.gui import theme
@@ -108,6 +92,39 @@ def town(root: Path, tmp_path: Path) -> Path:
     workspace = Workspace.create(tmp_path / "my-town")
     workspace.add_imagery(ImageryEntry("Town", str(imagery), "Made up"))
     return workspace.root
+
+
+@pytest.fixture
+def open_town(make_window, wait, town: Path) -> Callable[[], object]:
+    """Opens a window on the town; its map and imagery are there when it returns."""
+
+    def opened():
+        window = make_window()
+        window.session.open_workspace(town)
+        assert wait(lambda: window.map_view is not None and window.map_view.is_ready), "the map never came"
+        assert wait(lambda: window.session.imagery_info is not None), "the imagery never came"
+        return window
+
+    return opened
+
+
+@pytest.fixture
+def index_centre(wait, town: Path, tmp_path: Path) -> Callable[..., None]:
+    """Indexes what lies around the town's centre, as a run of the window; searchable when it returns."""
+    from geolocator_gui.configs import IndexConfig
+    from geolocator_gui.geo.area import area_from_circle
+
+    def build(window, radius_m: float = 120) -> None:
+        session = window.session
+        area = tmp_path / "small.geojson"
+        area_from_circle(20.75, 60.17, radius_m).write_geojson(area)
+        config = IndexConfig(
+            imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder)
+        )
+        session.jobs.start("index", town / "indexes" / "small", config)
+        assert wait(lambda: session.locator.index is not None, 300), window.toasts.texts()
+
+    return build
 
 
 @pytest.fixture

@@ -32,22 +32,12 @@ def tried() -> dict[str, int]:
 
 @pytest.mark.skipif(_INSIDE not in os.environ, reason="is run by the test below, in a namespace of its own")
 @pytest.mark.timeout(500)
-def test_inside(make_window, wait, ask, town, photos, tmp_path) -> None:
-    from geolocator_gui.configs import IndexConfig
-    from geolocator_gui.geo.area import area_from_circle
-
+def test_inside(open_town, index_centre, wait, ask, photos) -> None:
     before = tried()
-    window = make_window()
+    window = open_town()
     session = window.session
-    session.open_workspace(town)
-    assert wait(lambda: window.map_view is not None and window.map_view.is_ready, 60)
-    assert wait(lambda: session.imagery_info is not None, 20)
     assert wait(lambda: ask(window, "document.querySelectorAll('.leaflet-tile-loaded').length") > 3, 60)
-    area = tmp_path / "small.geojson"
-    area_from_circle(20.75, 60.17, 60).write_geojson(area)
-    config = IndexConfig(imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder))
-    session.jobs.start("index", town / "indexes" / "small", config)
-    assert wait(lambda: session.locator.index is not None, 300), window.toasts.texts()
+    index_centre(window, 60)
     session.add_photos(photos[:1])
     assert wait(lambda: session.tray.at(0).answer is not None, 120), session.tray.at(0)
     assert wait(lambda: ask(window, "document.querySelectorAll('.pin').length") > 0, 20)

@@ -11,33 +11,18 @@ from geolocator_gui.records import LonLat
 pytestmark = pytest.mark.gui
 
 
-def opened(window, wait, root) -> None:
-    window.session.open_workspace(root)
-    ready = []
-    assert wait(lambda: window.session.workspace is not None)
-    window.map_ready.connect(lambda: ready.append(True))
-    assert wait(lambda: ready)
-    assert wait(lambda: window.session.imagery_info is not None)
-
-
 def paste(mime: QMimeData, window) -> None:
     QGuiApplication.clipboard().setMimeData(mime)
     window.commands.paste()
 
 
 @pytest.mark.timeout(400)
-def test_a_pasted_photo_is_located_and_exported(make_window, wait, town, photos, tmp_path) -> None:
-    from geolocator_gui.configs import IndexConfig
-    from geolocator_gui.geo.area import area_from_circle
-
-    window = make_window()
+def test_a_pasted_photo_is_located_and_exported(
+    open_town, index_centre, wait, town, photos, tmp_path
+) -> None:
+    window = open_town()
     session = window.session
-    opened(window, wait, town)
-    area = tmp_path / "small.geojson"
-    area_from_circle(20.75, 60.17, 120).write_geojson(area)
-    config = IndexConfig(imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder))
-    session.jobs.start("index", town / "indexes" / "small", config)
-    assert wait(lambda: session.locator.index is not None, 240), window.toasts.texts()
+    index_centre(window)
 
     files = QMimeData()
     files.setUrls([QUrl.fromLocalFile(str(photos[0]))])
@@ -66,10 +51,9 @@ def test_a_pasted_photo_is_located_and_exported(make_window, wait, town, photos,
     assert wait(lambda: session.jobs.rows and session.jobs.rows[0].state == "finished", 60)
 
 
-def test_pictures_and_positions_are_pasted(make_window, wait, town) -> None:
-    window = make_window()
+def test_pictures_and_positions_are_pasted(open_town, wait) -> None:
+    window = open_town()
     session = window.session
-    opened(window, wait, town)
     image = QImage(64, 32, QImage.Format.Format_RGB32)
     image.fill(0x336699)
     pixels = QMimeData()
@@ -91,9 +75,8 @@ def test_pictures_and_positions_are_pasted(make_window, wait, town) -> None:
     assert any("no photo and no position" in text for text in window.toasts.texts())
 
 
-def test_the_map_looks_at_the_imagery_and_stands_still_when_asked(make_window, wait, town, ask) -> None:
-    window = make_window()
-    opened(window, wait, town)
+def test_the_map_looks_at_the_imagery_and_stands_still_when_asked(open_town, wait, ask) -> None:
+    window = open_town()
     assert wait(lambda: ask(window, "map_page.getZoom()") > 12, 20)
     before = ask(window, "map_page.getCenter()")
     window.map_view.set_motion(False)

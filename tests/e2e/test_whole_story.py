@@ -10,20 +10,12 @@ from PySide6.QtCore import QPoint
 pytestmark = pytest.mark.gui
 
 
-def opened(window, wait, root) -> None:
-    window.session.open_workspace(root)
-    ready = []
-    assert wait(lambda: window.session.workspace is not None)
-    window.map_ready.connect(lambda: ready.append(True))
-    assert wait(lambda: ready), "the map page never said that it is ready"
-    assert wait(lambda: window.session.imagery_info is not None)
-
-
 @pytest.mark.timeout(600)
-def test_whole_story(make_window, wait, ask, hands, town, photos, connections, opened_files, caplog) -> None:
-    window = make_window()
+def test_whole_story(
+    open_town, make_window, wait, ask, hands, town, photos, connections, opened_files, caplog
+) -> None:
+    window = open_town()
     session = window.session
-    opened(window, wait, town)
     window.show_page("area")
     assert wait(lambda: ask(window, "document.querySelectorAll('.leaflet-tile-loaded').length") > 3)
 
@@ -94,19 +86,10 @@ def test_whole_story(make_window, wait, ask, hands, town, photos, connections, o
 
 
 @pytest.mark.timeout(400)
-def test_worker_that_dies_is_started_again(make_window, wait, town, photos, tmp_path) -> None:
-    from geolocator_gui.configs import IndexConfig
-    from geolocator_gui.geo.area import area_from_circle
-
-    window = make_window()
+def test_worker_that_dies_is_started_again(open_town, index_centre, wait, photos, tmp_path) -> None:
+    window = open_town()
     session = window.session
-    opened(window, wait, town)
-    area = tmp_path / "small.geojson"
-    area_from_circle(20.75, 60.17, 120).write_geojson(area)
-    config = IndexConfig(imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder))
-    session.jobs.start("index", town / "indexes" / "small", config)
-    assert wait(lambda: session.index is not None, 240), session.jobs.rows
-    assert wait(lambda: session.locator.index is not None, 120), window.toasts.texts()
+    index_centre(window)
 
     session.add_photos(photos[:2])
     assert wait(lambda: session.tray.at(0).state == "locating", 20)

@@ -1,25 +1,9 @@
 """The window is tested for real, offscreen, with real WebEngine; one application per process."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-
-
-@pytest.fixture
-def wait(application) -> Callable[..., bool]:
-    """Let the event loop run until something holds; False when it never did."""
-    from PySide6.QtCore import QEventLoop
-
-    def until(holds: Callable[[], object], seconds: float = 30) -> bool:
-        end = time.monotonic() + seconds
-        while not holds() and time.monotonic() < end:
-            application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
-            time.sleep(0.002)
-        return bool(holds())
-
-    return until
 
 
 @pytest.fixture
