@@ -166,6 +166,7 @@ class LocaliseConfig(Config):
     Attributes:
         mode: How the photo is put before the encoder; None guesses from the file.
         heading: Degrees from true north of the photo's centre; None takes the file's, else sweeps.
+        sweep: Find the heading out, whatever the file says.
         fov: Horizontal field of view in degrees; None takes the file's.
         top: Number of matches returned.
         within: Area file that the search is limited to.
@@ -176,6 +177,7 @@ class LocaliseConfig(Config):
 
     mode: Literal["panorama", "perspective", "drone"] | None = None
     heading: float | None = None
+    sweep: bool = False
     fov: float | None = Field(default=None, gt=0, le=360)
     top: int = Field(default=5, ge=1, le=1000)
     within: str | None = None

@@ -43,6 +43,9 @@ def localise(
         float | None,
         typer.Option(metavar="DEG", help="Where the photo's centre looks, degrees clockwise from north."),
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Find the heading out, whatever the photo's file says of it.")
+    ] = False,
     fov: Annotated[
         float | None, typer.Option(metavar="DEG", help="Degrees that the photo's width covers.")
     ] = None,
@@ -80,6 +83,7 @@ def localise(
         {
             "mode": mode,
             "heading": heading,
+            "sweep": sweep,
             "fov": fov,
             "top": top,
             "within": area,

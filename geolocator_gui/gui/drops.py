@@ -14,7 +14,7 @@ from typing import Literal
 
 Kind = Literal["photo", "imagery", "area", "weights", "workspace", "index", "unknown"]
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".heic", ".heif", ".avif"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif"}
 IMAGERY_SUFFIXES = {".mbtiles", ".pmtiles", ".vrt", ".jp2"}
 AREA_SUFFIXES = {".geojson", ".kml", ".kmz", ".gpx", ".shp", ".gpkg", ".json"}
 WEIGHTS_SUFFIXES = {".pth", ".pt", ".safetensors"}

@@ -11,6 +11,7 @@ from PySide6.QtCore import QMarginsF, QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QPageLayout, QPageSize
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.session import Session
 from geolocator_gui.records import Localisation
 
@@ -49,8 +50,9 @@ class Exports(QObject):
         """Export matches as a table."""
         answers = self._answers(everything)
         if not answers:
+            self._say_nothing()
             return
-        stem = "matches" if everything else f"{Path(answers[0].file).stem}-matches"
+        stem = "matches" if everything else f"{_stem(answers[0])}-matches"
         file = path or self._ask(stem, suffix)
         if file is None:
             return
@@ -67,10 +69,11 @@ class Exports(QObject):
 
     def evidence(self, suffix: str, *, path: Path | None = None) -> None:
         """Export the chosen photo as a report."""
-        answers, index = self._answers(False), self._session.index
-        if not answers or index is None:
+        answers, index = self._answers(False), self._index()
+        if not answers or index is None or not index.imagery:
+            self._say_nothing()
             return
-        file = path or self._ask(f"{Path(answers[0].file).stem}-evidence", suffix)
+        file = path or self._ask(f"{_stem(answers[0])}-evidence", suffix)
         if file is None:
             return
         answer = answers[0]
@@ -117,6 +120,18 @@ class Exports(QObject):
 
         print_page(page, file, layout, done, self)
 
+    def _index(self) -> IndexRow | None:
+        """The index that answered the chosen photo, which need not be the one that is open now."""
+        card, rows = self._session.card, self._session.lists.indexes
+        return next((row for row in rows if card is not None and row.name == card.index), None)
+
+    def _say_nothing(self) -> None:
+        self._session.notifications.tell(
+            self.tr("There is nothing to export yet."),
+            self.tr("Locate a photo and choose it on the Photos page, then export its matches."),
+            "warning",
+        )
+
     def _answers(self, everything: bool) -> Sequence[Localisation]:
         if everything:
             return self._session.tray.located()
@@ -124,11 +139,14 @@ class Exports(QObject):
         return [card.answer] if card is not None and card.answer is not None and card.answer.matches else []
 
     def _ask(self, stem: str, suffix: str) -> Path | None:
-        start = Path(self._session.settings.text("export/folder", str(Path.home()))) / f"{stem}{suffix}"
-        chosen, _ = QFileDialog.getSaveFileName(self._window, self.tr("Export"), str(start), f"*{suffix}")
-        if not chosen:
+        folder = self._session.settings.text("export/folder", str(Path.home()))
+        dialog = QFileDialog(self._window, self.tr("Export"), folder, f"*{suffix}")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix[1:])  # before the dialog asks whether a file may be replaced
+        dialog.selectFile(f"{stem}{suffix}")
+        if not dialog.exec():
             return None
-        path = Path(chosen)
+        path = Path(dialog.selectedFiles()[0])
         self._session.settings.set_text("export/folder", str(path.parent))
         return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)
 
@@ -140,3 +158,7 @@ class Exports(QObject):
     def open_folder(self, path: Path) -> None:
         """Show where a file lies."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+
+
+def _stem(answer: Localisation) -> str:
+    return Path(answer.file).stem[:80]  # file systems end names at 255 bytes

@@ -9,9 +9,11 @@ from PySide6.QtCore import QByteArray, QEvent, QMimeData, QObject, Qt, Signal
 from PySide6.QtGui import QDropEvent, QImage
 from PySide6.QtWidgets import QLabel, QWidget
 
+from geolocator_gui.errors import FaultError
 from geolocator_gui.gui import coordinates
 from geolocator_gui.gui.drops import Dropped, sort_out
 from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.translation import translate
 
 _PIXELS = ("image/png", "image/jpeg", "image/webp", "image/tiff", "image/bmp", "application/x-qt-image")
 
@@ -126,8 +128,10 @@ class Inputs(QObject):
         def work() -> Path:
             if data is not None:
                 file.write_bytes(bytes(data.data()))
-            elif isinstance(image, QImage):
-                image.save(str(file))
+            elif isinstance(image, QImage) and not image.save(str(file)):
+                what = translate("Inputs", "the picture cannot be kept in the workspace")
+                hint = translate("Inputs", "Check free space and permissions of its photos folder.")
+                raise FaultError(what, path=file, hint=hint)
             return file
 
         self._session.background.run(work, lambda made: self.sorted_out.emit(Dropped(photos=(made,))))

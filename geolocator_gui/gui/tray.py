@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class PhotoCard:
         facts: What the file says of itself, None until it was read.
         mode: How the user wants it placed, None for the guess.
         heading: Degrees, given by the user; None for the file's own or a sweep.
+        sweep: The user does not trust the file's own heading.
         fov: Degrees, given by the user; None for the file's own.
         answer: The last answer.
         index: Name of the index that answered.
@@ -50,6 +51,7 @@ class PhotoCard:
     facts: PhotoFacts | None = None
     mode: PhotoMode | None = None
     heading: float | None = None
+    sweep: bool = False
     fov: float | None = None
     answer: Localisation | None = None
     index: str = ""
@@ -68,13 +70,20 @@ class PhotoCard:
         return "panorama" if self.facts.is_panorama else "perspective"
 
     @property
+    def known_heading(self) -> float | None:
+        """The heading that is taken for granted: the user's, else the file's; None when it is swept."""
+        if self.heading is not None:
+            return self.heading
+        return None if self.sweep or self.facts is None else self.facts.heading
+
+    @property
     def best(self) -> Match | None:
         """The first match."""
         return self.answer.matches[0] if self.answer is not None and self.answer.matches else None
 
     def options(self, base: LocaliseConfig) -> LocaliseConfig:
         """How to localise this photo: what is set for all, and what is set on this card."""
-        own = {"mode": self.mode, "heading": self.heading, "fov": self.fov}
+        own = {"mode": self.mode, "heading": self.heading, "sweep": self.sweep, "fov": self.fov}
         return base.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     def line(self) -> str:
@@ -98,7 +107,7 @@ class PhotoCard:
         fov = self.fov or (facts.horizontal_fov if facts else None)
         if mode == "perspective" and fov:
             parts[0] = translate("Tray", "photo {degrees}°").format(degrees=f"{fov:.0f}")
-        heading = self.heading if self.heading is not None else (facts.heading if facts else None)
+        heading = self.known_heading
         if heading is not None:
             parts.append(translate("Tray", "heading {degrees}°").format(degrees=f"{heading % 360:.0f}"))
         elif self.best is not None and self.best.heading is not None:
@@ -239,8 +248,9 @@ def load(file: Path) -> Sequence[dict[str, Any]]:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     answer = row.get("answer")
+    known = {field.name for field in fields(PhotoCard)}  # a later version may say more
     made = {
-        **row,
+        **{name: value for name, value in row.items() if name in known},
         "key": 0,
         "path": Path(row["path"]),
         "facts": facts_from(row.get("facts")),

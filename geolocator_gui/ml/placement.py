@@ -194,7 +194,7 @@ def _turned(
     image: Pixels, facts: PhotoFacts, options: LocaliseConfig
 ) -> tuple[list[Pixels], tuple[float, ...], bool]:
     """A photo from above with north up: turned by its heading, or in four rotations."""
-    heading = options.heading if options.heading is not None else facts.heading
+    heading = _known_heading(facts, options)
     if heading is None:
         # One turn counter-clockwise brings north up where the photo's top looks west, and so on.
         return [np.ascontiguousarray(np.rot90(image, k)) for k in range(4)], (0.0, 270.0, 180.0, 90.0), True
@@ -218,16 +218,22 @@ def _square(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image[top : top + side, left : left + side])
 
 
+def _known_heading(facts: PhotoFacts, options: LocaliseConfig) -> float | None:
+    if options.heading is not None:
+        return options.heading
+    return None if options.sweep else facts.heading
+
+
 def _headings(facts: PhotoFacts, options: LocaliseConfig) -> tuple[tuple[float, ...], bool]:
     """The known heading, or the steps of a sweep."""
-    heading = options.heading if options.heading is not None else facts.heading
+    heading = _known_heading(facts, options)
     if heading is not None:
         return (heading % 360.0,), False
     return tuple(360.0 * step / options.rolls for step in range(options.rolls)), True
 
 
 def _heading_note(facts: PhotoFacts, options: LocaliseConfig) -> str:
-    if options.heading is None and facts.heading is not None and facts.heading_is_magnetic:
+    if facts.heading_is_magnetic and options.heading is None and _known_heading(facts, options) is not None:
         return "The photo's heading is from a magnetic compass and so approximate."
     return ""
 

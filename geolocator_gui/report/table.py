@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -248,8 +249,13 @@ def _write_geopackage(path: Path, localisations: Sequence[Localisation], attribu
     if not features:
         raise InputError("there is nothing to write: no photo has a match", path=path)
     for feature in features:
-        feature["properties"]["attribution"] = attribution
+        fields = feature["properties"]
+        # A file name may hold bytes that are no text; they are written escaped.
+        fields["file"] = fields["file"].encode(errors="backslashreplace").decode()
+        fields["attribution"] = attribution
     table = geopandas.GeoDataFrame.from_features(features, crs="EPSG:4326")
-    path.unlink(missing_ok=True)
-    for kind, rows in table.groupby("kind"):
-        rows.drop(columns="kind").to_file(path, layer=str(kind), driver="GPKG")
+    with tempfile.TemporaryDirectory(prefix=".geolocator-", dir=path.parent) as scratch:
+        made = Path(scratch) / "matches.gpkg"
+        for kind, rows in table.groupby("kind"):
+            rows.drop(columns="kind").to_file(made, layer=str(kind), driver="GPKG")
+        made.replace(path)  # the file that was there before stays until the new one is whole

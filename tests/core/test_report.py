@@ -87,6 +87,23 @@ def test_every_format_is_written_whole(answers, tmp_path, suffix):
         json.loads(path.read_text("utf-8"))
 
 
+def test_a_geopackage_takes_any_file_name_and_replaces_the_old_one_when_it_is_whole(answers, tmp_path):
+    import dataclasses
+
+    import geopandas
+
+    path = tmp_path / "out.gpkg"
+    odd = [dataclasses.replace(answers[0], file="/p/lat\udce9in.jpg")]
+    write_table(path, answers)
+    write_table(path, odd)
+    assert geopandas.read_file(path, layer="match").loc[0, "file"] == r"/p/lat\udce9in.jpg"
+    before = path.read_bytes()
+    with pytest.raises(UnicodeEncodeError):
+        write_table(path, answers, attribution="\udce9")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_an_unknown_ending_is_refused_with_the_known_ones(answers, tmp_path):
     with pytest.raises(InputError, match=r"\.geojson"):
         write_table(tmp_path / "out.doc", answers)

@@ -82,6 +82,8 @@ def test_tray_survives_the_disk(tmp_path) -> None:
     assert rows[0]["answer"] == answer("a.jpg")
     assert rows[0]["mode"] == "drone"
     assert rows[1]["state"] == "new"
+    (tmp_path / "later.json").write_text('{"schema": 1, "photos": [{"path": "a.jpg", "colour": 3}]}')
+    assert tray.load(tmp_path / "later.json")[0]["path"] == Path("a.jpg")
 
 
 def test_a_card_says_what_it_is() -> None:
@@ -94,6 +96,9 @@ def test_a_card_says_what_it_is() -> None:
     assert photos.change(key, state="failed", error="the file ends early").line() == "the file ends early"
     options = photos.change(key, mode="drone", fov=90.0).options(LocaliseConfig(top=7))
     assert (options.mode, options.heading, options.fov, options.top) == ("drone", 10.0, 90.0, 7)
+    swept = photos.change(key, state="located", heading=None, sweep=True, mode=None, fov=None)
+    assert swept.line() == "photo 67° · heading about 90°", "the match's, not the file's"
+    assert swept.options(LocaliseConfig()).sweep
 
 
 def test_words_for_numbers() -> None:
@@ -253,7 +258,7 @@ def test_one_damaged_index_keeps_no_workspace_shut(tmp_path) -> None:
     (index_folder(workspace.indexes, "cut") / "index.json").write_text('{"model": {')
     (index_folder(workspace.indexes, "list") / "index.json").write_text("[1]")
     (workspace.root / "imagery.toml").write_text("[[source]]\n=")
-    (workspace.photos / "tray.json").write_text('{"schema": 1, "photos": [{"path": "a.jpg", "colour": 3}]}')
+    (workspace.photos / "tray.json").write_text('{"schema": 1, "photos": [{"path": 3, "colour": 3}]}')
     opened = opening.read_workspace(workspace.root)
     states = {row.name: row.state for row in opened.lists.indexes}
     assert states.pop("good") == "ready"

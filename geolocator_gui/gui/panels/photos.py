@@ -146,7 +146,7 @@ class PhotosPanel(Panel):
         self._facts.style().polish(self._facts)
         self.mode.setCurrentIndex(max(0, self.mode.findData(chosen.mode)))
         facts = chosen.facts
-        heading = chosen.heading if chosen.heading is not None else (facts.heading if facts else None)
+        heading = chosen.known_heading
         self.heading.setValue(_UNKNOWN if heading is None else heading % 360)
         fov = chosen.fov or (facts.horizontal_fov if facts else None)
         self.fov.setValue(fov or 0)
@@ -161,10 +161,10 @@ class PhotosPanel(Panel):
         if self._filling or chosen is None:
             return
         facts = chosen.facts
+        of_file = facts.heading if facts is not None else None
         heading: float | None = self.heading.value()
-        if heading == _UNKNOWN or (
-            facts is not None and facts.heading is not None and round(facts.heading) == heading
-        ):
+        sweep = heading == _UNKNOWN and of_file is not None
+        if heading == _UNKNOWN or (of_file is not None and round(of_file % 360) == heading):
             heading = None
         fov: float | None = self.fov.value() or None
         if (
@@ -174,8 +174,8 @@ class PhotosPanel(Panel):
             and round(facts.horizontal_fov) == fov
         ):
             fov = None
-        wanted = {"mode": self.mode.currentData(), "heading": heading, "fov": fov}
-        if wanted == {"mode": chosen.mode, "heading": chosen.heading, "fov": chosen.fov}:
+        wanted = {"mode": self.mode.currentData(), "heading": heading, "sweep": sweep, "fov": fov}
+        if all(getattr(chosen, name) == value for name, value in wanted.items()):
             return
         self.session.tray.change(chosen.key, **wanted)
         self.session.locator.enqueue([chosen.key], first=True)

@@ -248,7 +248,7 @@ class Compare(QWidget):
         if card is not None:
             words = card.path.name
             facts = card.facts
-            heading = card.heading if card.heading is not None else (facts.heading if facts else None)
+            heading = card.known_heading
             if heading is None and match is not None:
                 heading = match.heading
             if heading is not None:

@@ -69,6 +69,15 @@ def test_the_users_heading_goes_before_the_files():
     assert azimuth_of(placed.images[0]) == pytest.approx(120.0, abs=1.5)
 
 
+def test_a_heading_of_the_file_that_is_not_trusted_is_swept():
+    facts = PhotoFacts(600, 400, heading=10.0, heading_is_magnetic=True, horizontal_fov=60.0)
+    placed = place(photo(), facts, model(), LocaliseConfig(sweep=True))
+    assert placed.swept
+    assert "magnetic" not in placed.note
+    assert place(stripe(0), panorama_facts(200.0), model(), LocaliseConfig(sweep=True)).swept
+    assert not place(stripe(0), panorama_facts(200.0), model(), LocaliseConfig(sweep=True, heading=3)).swept
+
+
 def test_unknown_heading_is_swept_and_one_hypothesis_is_right():
     true, heading = 120.0, 75.0
     seen = stripe((true - heading) % 360)
