@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
 from shiboken6 import isValid
 
 from geolocator_gui.errors import GeolocatorError
@@ -67,10 +67,12 @@ class Background(QObject):
 
         self._pool.submit(work).add_done_callback(finished)
 
-    def hold(self) -> None:
-        """Begin nothing new for a moment: all of Python shares one lock with the GUI thread."""
+    def hold_until(self, ready: SignalInstance, most_ms: int) -> None:
+        """Begin nothing new until a signal, or for so long: Python shares one lock with the GUI thread."""
         if self._held is None:
             self._held = []
+        ready.connect(self.let_go)
+        QTimer.singleShot(most_ms, self, self.let_go)
 
     def let_go(self) -> None:
         """Begin what was held, in order."""

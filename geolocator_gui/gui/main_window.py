@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from geolocator_gui.gui import focus
+from geolocator_gui.gui import focus, theme
 from geolocator_gui.gui.answer_pane import AnswerPane
 from geolocator_gui.gui.commands import Commands
 from geolocator_gui.gui.exports import Exports
@@ -81,6 +81,7 @@ class MainWindow(QMainWindow):
         self.toasts = Toasts(self.session.notifications, self._desk)
         self.inputs = Inputs(self.session, self)
         self._layout = Layout(settings, self, self._split, self._right)
+        theme.current().dress()
         self._connect()
         self._restore()
         self._closed = False
@@ -202,6 +203,8 @@ class MainWindow(QMainWindow):
         if self.map_view is None:
             self.map_view = self._early_map or MapView(self.session.handlers)
             self._early_map = None
+            if not self.map_view.is_ready:  # first the map, then what is shown on it
+                self.session.background.hold_until(self.map_view.ready, _MAP_MS)
             self.map = MapController(self.session, self.map_view)
             self._map_place.layout().addWidget(self.map_view)  # type: ignore[union-attr]
             self.map_view.dropped.connect(self.inputs.on_drag)
@@ -212,10 +215,6 @@ class MainWindow(QMainWindow):
             self.judging.attach_map(self.map, self.map_view)
             if self.map_view.is_ready:
                 QTimer.singleShot(0, self.map_view.ready.emit)
-            else:  # first the map, then what is shown on it
-                self.session.background.hold()
-                self.map_view.ready.connect(self.session.background.let_go)
-                QTimer.singleShot(_MAP_MS, self.session.background, self.session.background.let_go)
         return self.map_view
 
     # -- pages --------------------------------------------------------------------------------------------

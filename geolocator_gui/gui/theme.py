@@ -31,6 +31,7 @@ class Theme(QObject):
         self._icons = (resources_dir() / "icons").as_posix()
         self._choice: Choice = choice
         self._shown: Scheme | None = None
+        self._dressed = False
         font = application.font()
         font.setPixelSize(tokens.BODY)
         application.setFont(font)
@@ -60,6 +61,12 @@ class Theme(QObject):
         """Follow the system, or stay light or dark."""
         self._choice = choice
         self._apply()
+
+    def dress(self) -> None:
+        """Apply the style sheet, once the first window is built: a widget made later pays for it anew."""
+        if not self._dressed:
+            self._dressed = True
+            self._set_sheet()
 
     def colour(self, name: str) -> QColor:
         """A token as a colour."""
@@ -94,8 +101,12 @@ class Theme(QObject):
         # time for 490 of them, and 110 without the two rules that match all. That is borne once per choice
         # of the user; a sheet per page would leave hidden pages in the old colours until each is shown.
         self._application.setPalette(palette)
-        self._application.setStyleSheet(tokens.fill(self._template, self.scheme, self._icons))
+        if self._dressed:
+            self._set_sheet()
         self.changed.emit()
+
+    def _set_sheet(self) -> None:
+        self._application.setStyleSheet(tokens.fill(self._template, self.scheme, self._icons))
 
 
 _theme: Theme | None = None
