@@ -136,6 +136,8 @@ class Adding(QObject):
         preset = dialog.preset()
         session.notifications.tell(f"{self.tr('Reading')} {path.name}…")
 
+        failed = self.tr("the model could not be added")
+
         def work() -> None:
             command = [*program(), "model", "add", str(path), "--as", preset]
             done = subprocess.run(
@@ -143,7 +145,7 @@ class Adding(QObject):
             )
             if done.returncode != 0:
                 what, _, hint = done.stderr.strip().removeprefix("geolocator: ").partition("\n")
-                raise FaultError(wording.one_line(what, 400) or "the model could not be added", hint=hint)
+                raise FaultError(wording.one_line(what, 400) or failed, hint=hint)
 
         def success(_: None) -> None:
             session.notifications.tell(f"{preset} {self.tr('is ready to index with.')}", level="success")

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from geolocator_gui.gui.dialogs import Dialog
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.choice_list import ChoiceList
 from geolocator_gui.workspace import ImageryEntry
 
@@ -48,9 +49,11 @@ class ProviderDialog(Dialog):
     def __init__(self, parent: QWidget, entries: list[ImageryEntry]) -> None:
         super().__init__(
             parent,
-            "Known providers",
-            "Tiles are fetched only for what you look at or index, and kept in the workspace.",
-            "Add imagery",
+            translate("Dialog", "Known providers"),
+            translate(
+                "Dialog", "Tiles are fetched only for what you look at or index, and kept in the workspace."
+            ),
+            translate("Dialog", "Add imagery"),
         )
         self._entries = {entry.name: entry for entry in entries}
         self._filter = QLineEdit()

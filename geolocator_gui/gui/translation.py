@@ -34,6 +34,11 @@ def plural(context: str, one: str, many: str, n: int) -> str:
     return one if found == many and n == 1 else found
 
 
+def QT_TRANSLATE_NOOP(context: str, text: str) -> str:
+    """Marks a text for `pyside6-lupdate` that is translated where it is shown; returns it unchanged."""
+    return text
+
+
 def QT_TRANSLATE_N_NOOP(context: str, text: str) -> str:
     """Marks a text with plural forms for `pyside6-lupdate`, which knows this name; returns it unchanged."""
     return text

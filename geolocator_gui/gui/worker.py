@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signa
 
 from geolocator_gui.errors import FaultError, GeolocatorError, InputError
 from geolocator_gui.gui import wording
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.runs import program
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,16 @@ class ProcessOutcome:
 
     def __str__(self) -> str:
         if not self.crashed:
-            return f"it exited with status {self.code}"
+            return translate("Worker", "it exited with status {code}").format(code=self.code)
         try:
             name = signal.Signals(self.code).name
         except ValueError:
-            return f"it crashed (code {self.code})"
-        told = {"SIGKILL": "it was killed, often because memory ran out", "SIGSEGV": "it crashed"}
-        return f"{told.get(name, 'it was ended')} ({name})"
+            return translate("Worker", "it crashed (code {code})").format(code=self.code)
+        told = {
+            "SIGKILL": translate("Worker", "it was killed, often because memory ran out"),
+            "SIGSEGV": translate("Worker", "it crashed"),
+        }
+        return f"{told.get(name, translate('Worker', 'it was ended'))} ({name})"
 
 
 @dataclass
@@ -158,17 +162,18 @@ class WorkerClient(QObject):
             request.success(message["result"])
         else:
             error = message.get("error") or {}
-            what = wording.one_line(str(error.get("what", "the worker could not do this")), 400)
+            what = wording.one_line(str(error.get("what", self.tr("the worker could not do this"))), 400)
             request.failure(InputError(what, path=error.get("path"), hint=str(error.get("hint", ""))))
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart and self._process is not None:
             reason = self._process.errorString()
-            QTimer.singleShot(0, lambda: self._lost(f"the worker cannot be started ({reason})", None))
+            words = self.tr("the worker cannot be started ({reason})")
+            QTimer.singleShot(0, lambda: self._lost(words.format(reason=reason), None))
 
     def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
         outcome = ProcessOutcome(status == QProcess.ExitStatus.CrashExit, code)
-        self._lost(f"the worker process ended: {outcome}", outcome)
+        self._lost(self.tr("the worker process ended: {how}").format(how=outcome), outcome)
 
     def _lost(self, what: str, outcome: ProcessOutcome | None) -> None:
         if self._closing or self._process is None:
@@ -177,8 +182,9 @@ class WorkerClient(QObject):
         self._process = None
         requests, self._requests = list(self._requests.values()), {}
         self.died.emit(outcome or ProcessOutcome(False, -1))
+        again = self.tr("It was started again; try this photo once more.")
         for request in requests:
-            request.failure(WorkerLostError(what, hint="It was started again; try this photo once more."))
+            request.failure(WorkerLostError(what, hint=again))
 
 
 class WorkerLostError(FaultError):

@@ -40,6 +40,16 @@ def test_words_of_modules_without_qt_are_translated(spoken) -> None:
     assert ("Wording", "{n} photos", 1) in spoken
 
 
+def test_what_is_named_when_a_module_is_read_is_translated_when_it_is_shown(spoken) -> None:
+    from geolocator_gui.gui.negatives import verdicts
+    from geolocator_gui.gui.worker import ProcessOutcome
+
+    assert verdicts.LOOKS["hard"].word == "[Keep hard]"
+    assert verdicts.FLAGS["far_twin"].short == "[far]"
+    assert verdicts.FLAGS[""].word == ""
+    assert str(ProcessOutcome(False, 3)) == "[it exited with status 3]"
+
+
 def test_english_has_its_two_forms() -> None:
     assert wording.counted(1, "chip looks") == "1 chip looks"
     assert wording.counted(2, "chip looks") == "2 chips look"

@@ -179,7 +179,9 @@ class MapView(QWidget):
             return
         self._is_ready = False
         self._waiting = deque(self._kept.values())
-        self.crashed.emit(f"the map's process ended ({status.name}, {code})")
+        self.crashed.emit(
+            self.tr("The map's process ended ({status}, {code}).").format(status=status.name, code=code)
+        )
         self.page.load(QUrl(PAGE))
 
     def _on_theme(self) -> None:

@@ -19,6 +19,7 @@ from geolocator_gui.gui.negatives.inspector import Inspector
 from geolocator_gui.gui.negatives.overview import Overview
 from geolocator_gui.gui.negatives.result import MiningResult
 from geolocator_gui.gui.negatives.triptych import Triptych
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Glyph, Label
 from geolocator_gui.gui.widgets.photo_list import draw_picture
 
@@ -230,25 +231,30 @@ def in_words(result: MiningResult, row: int) -> tuple[str, str, str, str]:
     rank, margin = int(result.rank[row]), float(result.margin[row])
     facts = []
     if margin == margin:
-        facts.append(f"margin {wording.score(margin)}")
+        facts.append(translate("Bench", "margin {score}").format(score=wording.score(margin)))
     distance = float(result.distance_m[row])
     if distance == distance:
-        facts.append(f"hardest negative {wording.metres(distance)} off")
+        words = translate("Bench", "hardest negative {metres} off")
+        facts.append(words.format(metres=wording.metres(distance)))
     if chips:
-        facts.append(f"chance 1 in {wording.count(chips)}")
+        facts.append(translate("Bench", "chance 1 in {chips}").format(chips=wording.count(chips)))
     told = " · ".join(facts)
     if rank <= 0:
-        words = "No chip of the index holds this photo."
+        words = translate("Bench", "No chip of the index holds this photo.")
         if result.place(row) is None:
-            words = "Where this photo was taken is not known, so none of the chips is its own."
+            words = translate(
+                "Bench", "Where this photo was taken is not known, so none of the chips is its own."
+            )
         return words, told, "map-marker-off-outline", "text_secondary"
     if result.suspect[row]:
-        words = f"The own chip ranks {wording.count(rank)}: is the pair right?"
-        return words, told, "link-variant-off", "negative"
+        words = translate("Bench", "The own chip ranks {rank}: is the pair right?")
+        return words.format(rank=wording.count(rank)), told, "link-variant-off", "negative"
     if rank == 1:
-        return "The own chip ranks first.", told, "check-circle-outline", "positive"
-    more = wording.counted(rank - 1, "chip looks")
-    return f"{more} more like it than its own.", told, "alert-outline", "warning"
+        words = translate("Bench", "The own chip ranks first.")
+        return words, told, "check-circle-outline", "positive"
+    words = translate("Bench", "{chips look} more like it than its own.")
+    words = words.replace("{chips look}", wording.counted(rank - 1, "chip looks"))
+    return words, told, "alert-outline", "warning"
 
 
 def _button(icon: str, words: str, tip: str) -> QToolButton:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTreeWidget, QTreeWidgetItem, QWidget
 
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.dialogs import Dialog
 from geolocator_gui.gui.negatives import verdicts
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.marks import Mark
 
 
@@ -31,13 +33,18 @@ class ConflictsDialog(Dialog):
     ) -> None:
         super().__init__(
             parent,
-            f"{len(conflicts)} verdicts differ" if len(conflicts) > 1 else "1 verdict differs",
-            f"{words} Where the two of you differ, the newer verdict stands. Tick the one that shall stand.",
-            "Keep these",
+            translate("Conflicts", "Verdicts that differ: {n}").format(n=wording.count(len(conflicts))),
+            words
+            + " "
+            + translate(
+                "Conflicts",
+                "Where the two of you differ, the newer verdict stands. Tick the one that shall stand.",
+            ),
+            translate("Conflicts", "Keep these"),
         )
         self._conflicts = list(conflicts)
         self.tree = QTreeWidget()
-        self.tree.setHeaderLabels(["Photo", "Mine", "Theirs"])
+        self.tree.setHeaderLabels([self.tr("Photo"), self.tr("Mine"), self.tr("Theirs")])
         self.tree.setRootIsDecorated(False)
         self.tree.setMinimumSize(560, 240)
         for mine, theirs in self._conflicts:

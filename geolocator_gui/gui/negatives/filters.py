@@ -12,22 +12,34 @@ from geolocator_gui.gui import wording
 from geolocator_gui.gui.negatives import verdicts
 from geolocator_gui.gui.negatives.inspector import Inspector
 from geolocator_gui.gui.negatives.ordering import Filter, Judged
+from geolocator_gui.gui.translation import QT_TRANSLATE_NOOP, translate
 from geolocator_gui.gui.widgets.basics import Label, link, tool
 
 Range = tuple[float | None, float | None]
 _RANGES: dict[str, tuple[str, tuple[tuple[str, Range], ...]]] = {
     "margin": (
-        "Margin",
+        QT_TRANSLATE_NOOP("Filters", "Margin"),
         (
-            ("outranked (below 0)", (None, 0.0)),
-            ("close (0 to 0.1)", (0.0, 0.1)),
-            ("clear (above 0.1)", (0.1, None)),
+            (QT_TRANSLATE_NOOP("Filters", "outranked (below 0)"), (None, 0.0)),
+            (QT_TRANSLATE_NOOP("Filters", "close (0 to 0.1)"), (0.0, 0.1)),
+            (QT_TRANSLATE_NOOP("Filters", "clear (above 0.1)"), (0.1, None)),
         ),
     ),
-    "rank": ("Rank", (("first", (1, 1)), ("2 to 10", (2, 10)), ("beyond 10", (11, None)))),
+    "rank": (
+        QT_TRANSLATE_NOOP("Filters", "Rank"),
+        (
+            (QT_TRANSLATE_NOOP("Filters", "first"), (1, 1)),
+            (QT_TRANSLATE_NOOP("Filters", "2 to 10"), (2, 10)),
+            (QT_TRANSLATE_NOOP("Filters", "beyond 10"), (11, None)),
+        ),
+    ),
     "metres": (
-        "Distance to the hardest",
-        (("up to 100 m", (None, 100.0)), ("100 m to 1 km", (100.0, 1000.0)), ("beyond 1 km", (1000.0, None))),
+        QT_TRANSLATE_NOOP("Filters", "Distance to the hardest"),
+        (
+            (QT_TRANSLATE_NOOP("Filters", "up to 100 m"), (None, 100.0)),
+            (QT_TRANSLATE_NOOP("Filters", "100 m to 1 km"), (100.0, 1000.0)),
+            (QT_TRANSLATE_NOOP("Filters", "beyond 1 km"), (1000.0, None)),
+        ),
     ),
 }
 
@@ -140,7 +152,11 @@ class FilterBar(QWidget):
         if wanted.judged != "all":
             parts.append(self.tr("not judged") if wanted.judged == "open" else self.tr("judged"))
         parts += [verdicts.FLAGS[flag].word for flag in sorted(wanted.flags)]
-        for name, span in (("margin", wanted.margin), ("rank", wanted.rank), ("metres", wanted.metres)):
+        for name, span in (
+            (self.tr("margin"), wanted.margin),
+            (self.tr("rank"), wanted.rank),
+            (self.tr("metres"), wanted.metres),
+        ):
             if span != (None, None):
                 parts.append(f"{name} {_span(span)}")
         result = self._inspector.result
@@ -170,9 +186,9 @@ class FilterBar(QWidget):
             made.setToolTip(look.tip)
             made.triggered.connect(lambda checked=False, flag=flag: self.toggle_flag(flag, checked))
         for name, (title, spans) in _RANGES.items():
-            part = menu.addMenu(title)
+            part = menu.addMenu(translate("Filters", title))
             for words, span in spans:
-                made = _check(part, words, getattr(wanted, name) == span)
+                made = _check(part, translate("Filters", words), getattr(wanted, name) == span)
                 made.triggered.connect(lambda checked=False, name=name, span=span: self.set_range(name, span))
 
 

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from geolocator_gui.gui.negatives.judging import Judging
 from geolocator_gui.gui.notifications import Notifications
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Glyph, Label, link
 from geolocator_gui.marks import write_marks
 from geolocator_gui.marks_file import MarksFile
@@ -19,12 +20,13 @@ def unsaved_words(file: MarksFile) -> tuple[str, str]:
     what = "" if problem is None else problem.what
     hint = "" if problem is None else problem.hint
     if not file.is_written and file.kept_in is None:
-        kept = "They are kept in memory only: save a copy."
+        kept = translate("Unsaved", "They are kept in memory only: save a copy.")
     elif file.kept_in is not None:
-        kept = f"They are kept in {file.kept_in} meanwhile."
+        kept = translate("Unsaved", "They are kept in {file} meanwhile.").format(file=file.kept_in)
     else:
         kept = ""
-    return f"Verdicts are not being saved: {file.path}: {what}.", " ".join(filter(None, (kept, hint)))
+    words = translate("Unsaved", "Verdicts are not being saved: {file}: {reason}.")
+    return words.format(file=file.path, reason=what), " ".join(filter(None, (kept, hint)))
 
 
 class UnsavedBanner(QWidget):

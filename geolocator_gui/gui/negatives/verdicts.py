@@ -4,74 +4,115 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geolocator_gui.gui.translation import QT_TRANSLATE_NOOP, translate
 from geolocator_gui.marks import VERDICTS, Mark, Verdict
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a verdict or a flag looks.
+    """How a verdict or a flag looks; its texts are in English and translated where they are shown.
 
     Attributes:
-        word: For people.
+        name: For people.
         icon: Of the icon family.
         role: Name of a colour token.
-        tip: What it means.
+        meaning: What it means.
         key: The key that gives it, "" for none.
-        short: One word, where there is little room.
+        brief: One word, where there is little room.
     """
 
-    word: str
+    name: str
     icon: str
     role: str
-    tip: str
+    meaning: str
     key: str = ""
-    short: str = ""
+    brief: str = ""
+
+    @property
+    def word(self) -> str:
+        """The name in the user's language."""
+        return translate("Verdicts", self.name) if self.name else ""
+
+    @property
+    def short(self) -> str:
+        """The brief name in the user's language."""
+        return translate("Verdicts", self.brief) if self.brief else ""
+
+    @property
+    def tip(self) -> str:
+        """The meaning in the user's language."""
+        return translate("Verdicts", self.meaning) if self.meaning else ""
 
 
 LOOKS: dict[Verdict, Look] = {
     "same_place": Look(
-        "Same place",
+        QT_TRANSLATE_NOOP("Verdicts", "Same place"),
         "map-marker-check-outline",
         "positive",
-        "The chip shows the place of the photo: it is not a negative, and training never treats it as one.",
+        QT_TRANSLATE_NOOP(
+            "Verdicts",
+            "The chip shows the place of the photo: it is no negative, and training never treats it as one.",
+        ),
         "S",
     ),
     "hard": Look(
-        "Keep hard",
+        QT_TRANSLATE_NOOP("Verdicts", "Keep hard"),
         "star-outline",
         "accent_text",
-        "Another place that looks alike: training prefers to put the two together.",
+        QT_TRANSLATE_NOOP(
+            "Verdicts", "Another place that looks alike: training prefers to put the two together."
+        ),
         "K",
     ),
     "bad_pair": Look(
-        "Bad pair",
+        QT_TRANSLATE_NOOP("Verdicts", "Bad pair"),
         "link-variant-off",
         "negative",
-        "Photo and its own chip do not belong together: the pair is left out of training.",
+        QT_TRANSLATE_NOOP(
+            "Verdicts", "Photo and its own chip do not belong together: the pair is left out of training."
+        ),
         "B",
     ),
-    "unsure": Look("Unsure", "help-circle-outline", "warning", "Looked at and left open.", "U"),
+    "unsure": Look(
+        QT_TRANSLATE_NOOP("Verdicts", "Unsure"),
+        "help-circle-outline",
+        "warning",
+        QT_TRANSLATE_NOOP("Verdicts", "Looked at and left open."),
+        "U",
+    ),
 }
 
 FLAGS: dict[str, Look] = {
     "": Look("", "", "text_secondary", ""),
     "same_place": Look(
-        "same place",
+        QT_TRANSLATE_NOOP("Verdicts", "same place"),
         "",
         "warning",
-        "Nearer than one chip side: probably shows the same place, no negative.",
-        short="same",
+        QT_TRANSLATE_NOOP(
+            "Verdicts", "Nearer than one chip side: probably shows the same place, no negative."
+        ),
+        brief=QT_TRANSLATE_NOOP("Verdicts", "same"),
     ),
-    "near_twin": Look("near twin", "", "positive", "Looks alike and lies near.", short="near"),
+    "near_twin": Look(
+        QT_TRANSLATE_NOOP("Verdicts", "near twin"),
+        "",
+        "positive",
+        QT_TRANSLATE_NOOP("Verdicts", "Looks alike and lies near."),
+        brief=QT_TRANSLATE_NOOP("Verdicts", "near"),
+    ),
     "far_twin": Look(
-        "far twin", "", "negative", "Looks alike and lies far off: the useful ones.", short="far"
+        QT_TRANSLATE_NOOP("Verdicts", "far twin"),
+        "",
+        "negative",
+        QT_TRANSLATE_NOOP("Verdicts", "Looks alike and lies far off: the useful ones."),
+        brief=QT_TRANSLATE_NOOP("Verdicts", "far"),
     ),
     "suspect_pair": Look(
-        "suspect pair",
+        QT_TRANSLATE_NOOP("Verdicts", "suspect pair"),
         "",
         "accent_text",
-        "The photo's own chip ranks low: wrong coordinates, or a wrong pair?",
-        short="suspect",
+        QT_TRANSLATE_NOOP("Verdicts", "The photo's own chip ranks low: wrong coordinates, or a wrong pair?"),
+        brief=QT_TRANSLATE_NOOP("Verdicts", "suspect"),
     ),
 }
 

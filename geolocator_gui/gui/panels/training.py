@@ -145,7 +145,8 @@ class TrainingPanel(Panel):
             self.chosen = rows[0].thing
         working = sum(row.works for row in rows)
         queued = sum(row.queued is not None for row in rows)
-        parts = [f"{working} working"] * bool(working) + [f"{queued} in the queue"] * bool(queued)
+        parts = [self.tr("{n} working").format(n=working)] * bool(working)
+        parts += [self.tr("{n} in the queue").format(n=queued)] * bool(queued)
         self.set_subtitle(" · ".join([*parts, wording.counted(len(rows), "run")]) if rows else "")
         self._heading.setVisible(bool(rows))
         if not self.isVisible():

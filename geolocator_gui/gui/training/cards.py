@@ -12,6 +12,7 @@ from geolocator_gui.gui import wording
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.training.curves import percent
 from geolocator_gui.gui.training.follow import Training
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Glyph, Label, tool
 
 _ICONS = {
@@ -27,7 +28,7 @@ _ICONS = {
 def line_of(row: RunRow, run: Training | None) -> str:
     """What a run does or how it ended, in one line."""
     if run is not None and run.published and row.state == "finished":
-        return f"finished · published as {run.published}"
+        return translate("Runs", "finished · published as {name}").format(name=run.published)
     return wording.one_line(row.line(), 160)
 
 

@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from geolocator_gui.configs import Config
+from geolocator_gui.gui.translation import QT_TRANSLATE_NOOP
 from geolocator_gui.training import TrainRun
 
 Kind = Literal["bool", "int", "float", "choice", "text"]
 PARTS = {
-    "train": "Optimisation",
-    "sampling": "Negatives",
-    "augment": "Images",
-    "views": "Ordinary photos",
-    "town": "Demo town",
-    "": "Run",
+    "train": QT_TRANSLATE_NOOP("Fields", "Optimisation"),
+    "sampling": QT_TRANSLATE_NOOP("Fields", "Negatives"),
+    "augment": QT_TRANSLATE_NOOP("Fields", "Images"),
+    "views": QT_TRANSLATE_NOOP("Fields", "Ordinary photos"),
+    "town": QT_TRANSLATE_NOOP("Fields", "Demo town"),
+    "": QT_TRANSLATE_NOOP("Fields", "Run"),
 }
 _CHOSEN_ELSEWHERE = ("data", "model", "preset")
 

@@ -16,6 +16,7 @@ from geolocator_gui.gui.training.planning import TOWN, Found
 from geolocator_gui.gui.training.prober import Prober
 from geolocator_gui.gui.training.settings_dialog import SettingsDialog
 from geolocator_gui.gui.training.tables import AsideDialog
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Label, button, link, narrow_combo, number_box, row, tool
 from geolocator_gui.pairs_folder import PairsConfig
 from geolocator_gui.training import PRESET_TITLES, TrainRun, with_settings
@@ -46,7 +47,7 @@ class TrainForm(QWidget):
             ("photos", self.tr("My photos over the imagery here")),
             ("pairs", self.tr("A folder of pairs")),
             ("town", self.tr("The demo town, to try it")),
-            *planning.KINDS.items(),
+            *((kind, translate("Planning", title)) for kind, title in planning.KINDS.items()),
         ):
             self.data.addItem(title, key)
         self.place = QLineEdit()
@@ -270,9 +271,9 @@ class TrainForm(QWidget):
         busy = bool(self._session.jobs.working)  # a trial would slow the run down
         if self.isVisible() and not busy:
             self.prober.want(run)
-        unknown = "being estimated…"
+        unknown = ""
         if busy or self.prober.failed(run):
-            unknown = "estimated when no run works" if busy else "measured by the first run"
+            unknown = self.tr("estimated when no run works") if busy else self.tr("measured by the first run")
         rows = planning.needs(run, self.found, self.prober.of(run), unknown)
         return self.found.sentence(), rows, True
 

@@ -50,9 +50,9 @@ class HardStrip(QScrollArea):
         column.setSpacing(2)
         grid = QGridLayout()
         grid.setSpacing(2)
-        parts = [(one.query, "photo", 2 * _SIDE), (one.first, "ranked first", _SIDE)]
+        parts = [(one.query, self.tr("photo"), 2 * _SIDE), (one.first, self.tr("ranked first"), _SIDE)]
         if one.right is not None:
-            parts.insert(1, (one.right, "its own", _SIDE))
+            parts.insert(1, (one.right, self.tr("its own"), _SIDE))
         for place, (path, word, width) in enumerate(parts):
             picture = QLabel()
             picture.setObjectName("Card")
@@ -65,7 +65,8 @@ class HardStrip(QScrollArea):
             grid.addWidget(Label(word, "Secondary"), 1, place)
         column.addLayout(grid)
         name = wording.one_line(one.query.name, 28)
-        column.addWidget(Label(f"{name} · its own is number {wording.count(one.rank)}", "Secondary"))
+        words = self.tr("{name} · its own is number {rank}").format(name=name, rank=wording.count(one.rank))
+        column.addWidget(Label(words, "Secondary"))
         return box
 
     def _fill(self, path: Path) -> None:

@@ -10,15 +10,16 @@ from typing import Any
 
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.estimate import known_rate, remember_rate
+from geolocator_gui.gui.translation import QT_TRANSLATE_NOOP, translate
 from geolocator_gui.training import TOWN_PAIRS, TrainRun, preset, with_settings
 
 KINDS = {
-    "vigor-same": "VIGOR, same area",
-    "vigor-cross": "VIGOR, cross area",
+    "vigor-same": QT_TRANSLATE_NOOP("Planning", "VIGOR, same area"),
+    "vigor-cross": QT_TRANSLATE_NOOP("Planning", "VIGOR, cross area"),
     "cvusa": "CVUSA",
     "cvact": "CVACT",
-    "u1652-d2s": "University-1652, drone to satellite",
-    "u1652-s2d": "University-1652, satellite to drone",
+    "u1652-d2s": QT_TRANSLATE_NOOP("Planning", "University-1652, drone to satellite"),
+    "u1652-s2d": QT_TRANSLATE_NOOP("Planning", "University-1652, satellite to drone"),
 }
 
 
@@ -45,10 +46,14 @@ class Found:
     def sentence(self) -> str:
         """For the form."""
         if self.data.startswith("town:"):
-            return "Pairs are rendered from made-up towns while it trains; four other towns validate."
-        parts = [wording.counted(self.pairs, "pair"), f"{wording.count(self.held_out)} held out"]
+            return translate(
+                "Planning",
+                "Pairs are rendered from made-up towns while it trains; four other towns validate.",
+            )
+        held = translate("Planning", "{n} held out").format(n=wording.count(self.held_out))
+        parts = [wording.counted(self.pairs, "pair"), held]
         if self.missing:
-            parts.append(f"{wording.count(self.missing)} set aside")
+            parts.append(translate("Planning", "{n} set aside").format(n=wording.count(self.missing)))
         return " · ".join(parts)
 
 
@@ -144,7 +149,7 @@ def probe_key(run: TrainRun) -> str:
 
 
 def needs(
-    run: TrainRun, found: Found, probe: Probe | None = None, unknown: str = "being estimated…"
+    run: TrainRun, found: Found, probe: Probe | None = None, unknown: str = ""
 ) -> list[tuple[str, str]]:
     """What it takes, as name and value.
 
@@ -152,26 +157,36 @@ def needs(
         run: The run.
         found: Its pairs.
         probe: What a few images cost here, None while that is not known.
-        unknown: Stands for what is not known.
+        unknown: Stands for what is not known; that it is being estimated when it is empty.
     """
+    unknown = unknown or translate("Planning", "being estimated…")
     train = run.train
     steps = wording.count(train.steps)
     epochs = train.pairs / max(found.pairs, 1)
     seen = wording.count(train.pairs)
     if not found.data.startswith("town:"):
-        seen += f" ({epochs:.0f} epochs)" if epochs >= 1.5 else ""
-    at_once = f" ({train.micro_batch} at a time)" if train.micro_batch else ""
+        rounds = translate("Planning", "({n} epochs)").format(n=f"{epochs:.0f}")
+        seen += f" {rounds}" if epochs >= 1.5 else ""
+    batch = translate("Planning", "{n} pairs · {steps} steps")
+    if train.micro_batch:
+        batch = translate("Planning", "{n} pairs ({micro} at a time) · {steps} steps")
     rate = known_rate(rate_key(run))
     seconds = None if rate is None else train.pairs / rate
-    time = unknown if seconds is None else f"about {wording.duration(seconds)}"
+    time = unknown
+    if seconds is not None:
+        time = translate("Planning", "about {time}").format(time=wording.duration(seconds))
     if seconds is None and probe is not None:
         twice = 4 / 3 if train.micro_batch else 1.0
-        time = f"about {wording.duration(twice * train.pairs * probe.pair_seconds)} (estimated)"
+        about = wording.duration(twice * train.pairs * probe.pair_seconds)
+        time = translate("Planning", "about {time} (estimated)").format(time=about)
     return [
-        ("Pairs to see", seen),
-        ("Batch", f"{train.batch_size} pairs{at_once} · {steps} steps"),
-        ("Time", time),
-        ("Memory", unknown if probe is None else probe.memory(run)),
+        (translate("Planning", "Pairs to see"), seen),
+        (
+            translate("Planning", "Batch"),
+            batch.format(n=train.batch_size, micro=train.micro_batch, steps=steps),
+        ),
+        (translate("Planning", "Time"), time),
+        (translate("Planning", "Memory"), unknown if probe is None else probe.memory(run)),
     ]
 
 
@@ -229,14 +244,25 @@ def compared_sentence(document: dict[str, Any]) -> str:
     """What the comparison comes to, with its interval."""
     count = int(document.get("with_position") or 0)
     if not count:
-        return "No photo knows its own position inside both indexes, so only scores can be compared."
+        return translate(
+            "Planning",
+            "No photo knows its own position inside both indexes, so only scores can be compared.",
+        )
     gain = document["within_50_m_difference"]
-    return (
-        f"{wording.counted(count, 'photo')} with a position: median error "
-        f"{wording.metres(document['median_error_m_a'])} before, "
-        f"{wording.metres(document['median_error_m_b'])} after. Within 50 m: "
-        f"{document['within_50_m_a']:.0%} before, {document['within_50_m_b']:.0%} after "
-        f"({gain['b_minus_a']:+.0%}, 95 % interval {gain['low']:+.0%} to {gain['high']:+.0%})."
+    words = translate(
+        "Planning",
+        "{photos} with a position: median error {old} before, {new} after. Within 50 m: {share_a} before, "
+        "{share_b} after ({gain}, 95 % interval {low} to {high}).",
+    )
+    return words.format(
+        photos=wording.counted(count, "photo"),
+        old=wording.metres(document["median_error_m_a"]),
+        new=wording.metres(document["median_error_m_b"]),
+        share_a=f"{document['within_50_m_a']:.0%}",
+        share_b=f"{document['within_50_m_b']:.0%}",
+        gain=f"{gain['b_minus_a']:+.0%}",
+        low=f"{gain['low']:+.0%}",
+        high=f"{gain['high']:+.0%}",
     )
 
 

@@ -14,6 +14,7 @@ from geolocator_gui.gui import theme, wording
 from geolocator_gui.gui.tokens import SMALL
 from geolocator_gui.gui.training.curves import RECALL, RECALLS, Line, percent
 from geolocator_gui.gui.training.follow import Training
+from geolocator_gui.gui.translation import QT_TRANSLATE_NOOP, translate
 from geolocator_gui.gui.widgets.basics import Label
 
 PLACES = (("loss", RECALL), ("learning_rate", "temperature", "pairs_per_second"))
@@ -158,7 +159,7 @@ class _Drawing(QObject):
                 axis.setTextPen(pg.mkPen(look.colour("text_secondary")))
                 axis.setStyle(tickFont=font, tickLength=-4)
                 axis.enableAutoSIPrefix(False)
-            plot.setTitle(_TITLES[name], **words)
+            plot.setTitle(translate("Plots", _TITLES[name]), **words)
 
     def draw(self, runs: Sequence[Training]) -> None:
         """Draw every run; the chosen one last, on top."""
@@ -238,11 +239,11 @@ def _percents(values: Sequence[float], scale: float, spacing: float) -> list[str
 
 
 _TITLES = {
-    "loss": "Loss (log) over pairs seen",
-    RECALL: "Recall: R@1, R@5 dashed, R@10 dotted",
-    "learning_rate": "Learning rate",
-    "temperature": "Temperature",
-    "pairs_per_second": "Pairs per second",
+    "loss": QT_TRANSLATE_NOOP("Plots", "Loss (log) over pairs seen"),
+    RECALL: QT_TRANSLATE_NOOP("Plots", "Recall: R@1, R@5 dashed, R@10 dotted"),
+    "learning_rate": QT_TRANSLATE_NOOP("Plots", "Learning rate"),
+    "temperature": QT_TRANSLATE_NOOP("Plots", "Temperature"),
+    "pairs_per_second": QT_TRANSLATE_NOOP("Plots", "Pairs per second"),
 }
 
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.gui.dialogs import Dialog
 from geolocator_gui.gui.training.fields import PARTS, SettingField, all_fields, shown
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Label
 from geolocator_gui.training import TrainRun, with_settings
 
@@ -30,9 +31,9 @@ class SettingsDialog(Dialog):
     def __init__(self, parent: QWidget, run: TrainRun, preset_run: TrainRun) -> None:
         super().__init__(
             parent,
-            "All settings",
-            "What is empty is chosen by itself. Rest on a field to read what it does.",
-            "Use these",
+            translate("Fields", "All settings"),
+            translate("Fields", "What is empty is chosen by itself. Rest on a field to read what it does."),
+            translate("Fields", "Use these"),
         )
         self._preset = preset_run
         self._entries: list[tuple[SettingField, Callable[[], Any]]] = []
@@ -53,7 +54,7 @@ class SettingsDialog(Dialog):
             area.setWidgetResizable(True)
             area.setFrameShape(QFrame.Shape.NoFrame)
             area.setWidget(page)
-            tabs.addTab(area, title)
+            tabs.addTab(area, translate("Fields", title))
         self.body.addWidget(tabs, 1)
         self._words = Label("", "Negative", wrap=True)
         self.body.addWidget(self._words)

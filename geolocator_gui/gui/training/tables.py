@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 from geolocator_gui.gui import theme, wording
 from geolocator_gui.gui.dialogs import Dialog
 from geolocator_gui.gui.training.planning import Found, compared_rows, compared_sentence
+from geolocator_gui.gui.translation import translate
 
 
 class AsideDialog(Dialog):
@@ -16,9 +17,10 @@ class AsideDialog(Dialog):
 
     def __init__(self, parent: QWidget, found: Found) -> None:
         words = "\n".join([found.sentence(), *found.notes])
-        super().__init__(parent, "Set aside", wording.one_line(words, 600), "Close")
+        title, close = translate("Tables", "Set aside"), translate("Tables", "Close")
+        super().__init__(parent, title, wording.one_line(words, 600), close)
         rows = [[name, reason] for name, reason in found.aside]
-        self.table = table(["File", "Reason"], rows)
+        self.table = table([self.tr("File"), self.tr("Reason")], rows)
         self.body.addWidget(self.table, 1)
         _only_close(self)
         self.finish()
@@ -29,13 +31,19 @@ class ComparedDialog(Dialog):
     """The same photos under two indexes, side by side."""
 
     def __init__(self, parent: QWidget, document: dict[str, Any], names: tuple[str, str]) -> None:
-        super().__init__(parent, f"{names[0]} and {names[1]}", compared_sentence(document), "Close")
-        signs = {1: "▲ nearer", -1: "▼ farther", 0: "same", None: "–"}
+        title = translate("Tables", "{one} and {other}").format(one=names[0], other=names[1])
+        super().__init__(parent, title, compared_sentence(document), translate("Tables", "Close"))
+        signs = {
+            1: "▲ " + self.tr("nearer"),
+            -1: "▼ " + self.tr("farther"),
+            0: self.tr("same"),
+            None: "–",
+        }
         compared = compared_rows(document)
         rows = [[one.name, *one.old, *one.new, signs[one.better]] for one in compared]
-        self.table = table(
-            ["Photo", f"{names[0]}: off by", "score", f"{names[1]}: off by", "score", ""], rows
-        )
+        off, score = self.tr("{model}: off by"), self.tr("score")
+        first, second = (off.format(model=name) for name in names)
+        self.table = table([self.tr("Photo"), first, score, second, score, ""], rows)
         look = theme.current()
         for place, one in enumerate(compared):
             cell = self.table.item(place, 5)
