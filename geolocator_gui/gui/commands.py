@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QPoint, QUrl
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QMenu, QMenuBar, QMessageBox
 
-from geolocator_gui.gui import coordinates, theme
+from geolocator_gui.gui import coordinates, theme, wording
 from geolocator_gui.gui.adding import Adding
 from geolocator_gui.gui.drops import PHOTO_SUFFIXES, Dropped
 from geolocator_gui.gui.theme import Choice
@@ -254,8 +254,12 @@ class Commands(QObject):
 
     def _fill_recent(self, menu: QMenu, *, actions: bool = False) -> None:
         menu.clear()
-        for path in self._session.settings.recent():
-            menu.addAction(path.name, partial(self._session.open_workspace, path)).setToolTip(str(path))
+        recent = self._session.settings.recent()
+        names = [path.name for path in recent]
+        twice = {name for name in names if names.count(name) > 1}
+        for path in recent:
+            name = wording.menu(f"{path.name} – {path.parent}" if path.name in twice else path.name)
+            menu.addAction(name, partial(self._session.open_workspace, path))
         if actions:
             menu.addSeparator()
             menu.addAction(self.tr("Create a workspace…"), self.create_workspace)

@@ -5,10 +5,10 @@ Panels are views over this object. It holds no widget; long or disk-bound work g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -102,10 +102,14 @@ class Session(QObject):
 
         def failure(error: Exception) -> None:
             self.notifications.error(error)
-            forget = partial(self.settings.remove_recent, root)
-            self.background.run(root.is_dir, lambda there: None if there else forget())
+            self.background.run(root.is_dir, lambda there: None if there else self._forget(root))
 
         self.background.run(partial(read_workspace, root, create=create), self._on_opened, failure)
+
+    def _forget(self, root: Path) -> None:
+        self.settings.remove_recent(root)
+        if self.workspace is None:
+            self.workspace_changed.emit()  # the welcome page lists it no more
 
     def close_workspace(self) -> None:
         """Close what is open; runs work on."""
@@ -389,9 +393,3 @@ class Session(QObject):
         back = self._removed.pop(key, None)
         if back is not None:
             back()
-
-
-def geometry_of(area: Area) -> Mapping[str, Any]:
-    """GeoJSON geometry of an area."""
-    geometry: Mapping[str, Any] = area.to_geojson()["geometry"]
-    return geometry

@@ -204,7 +204,7 @@ class TopBar(QWidget):
         self._models.clear()
         for row in self._session.lists.models:
             words = row.title if row.has_weights else f"{row.title} {self.tr('(weights missing)')}"
-            action = QAction(words, self._models, checkable=True)
+            action = QAction(wording.menu(words), self._models, checkable=True)
             action.setChecked(self._session.model is not None and row.name == self._session.model.name)
             action.setEnabled(row.has_weights)
             action.triggered.connect(lambda checked=False, row=row: self._session.set_model(row))
@@ -220,7 +220,7 @@ class TopBar(QWidget):
                 if row.state == "ready"
                 else f"{row.name} · {state_in_words(row.state)}"
             )
-            action = QAction(words, self._indexes, checkable=True)
+            action = QAction(wording.menu(words), self._indexes, checkable=True)
             action.setChecked(self._session.index is not None and row.name == self._session.index.name)
             action.setEnabled(row.state == "ready")
             action.triggered.connect(lambda checked=False, row=row: self._session.set_index(row))

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.widgets.basics import Glyph, Label, link, row
 from geolocator_gui.gui.widgets.big_button import BigButton
@@ -94,7 +95,7 @@ class Welcome(QWidget):
         recent = self._settings.recent()[:5]
         self._recent_title.setVisible(bool(recent))
         for path in recent:
-            made = link(path.name, partial(self.recent_wanted.emit, path))
+            made = link(wording.menu(path.name), partial(self.recent_wanted.emit, path))
             place = Label(_short(path.parent), "Secondary")
             self._recent.addWidget(row(made, place))
 

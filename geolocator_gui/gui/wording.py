@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from html import escape
 
 from geolocator_gui.gui.translation import QT_TRANSLATE_N_NOOP, plural, translate
 
@@ -108,6 +109,16 @@ def heading(degrees: float) -> str:
     """`214° SW`."""
     winds = translate("Wording", "N NE E SE S SW W NW", "eight winds, clockwise").split()
     return f"{degrees % 360:.0f}° {winds[round(degrees % 360 / 45) % 8]}"
+
+
+def tip(text: str) -> str:
+    """A tooltip that holds names of unknown origin: Qt takes what looks like markup for markup."""
+    return f"<p style='white-space:pre-wrap'>{escape(text)}</p>" if "<" in text else text
+
+
+def menu(text: str) -> str:
+    """A name for a menu or a button: Qt takes a single `&` for the mark of a shortcut."""
+    return text.replace("&", "&&")
 
 
 def one_line(text: str, longest: int = 200) -> str:

@@ -13,7 +13,7 @@ from geolocator_gui.gui.map import messages
 from geolocator_gui.gui.map.view import MapView
 from geolocator_gui.gui.motion import less_motion
 from geolocator_gui.gui.run_rows import RunRow
-from geolocator_gui.gui.session import Session, geometry_of
+from geolocator_gui.gui.session import Session
 from geolocator_gui.records import BoundingBox, ImageryInfo, Localisation, LonLat
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class MapController(QObject):
 
     def _on_area(self) -> None:
         area = self._session.area
-        self._view.send(messages.SetArea(None if area is None else geometry_of(area)))
+        self._view.send(messages.SetArea(None if area is None else area.to_geojson()["geometry"]))
 
     def _on_selection(self) -> None:
         if self._held:

@@ -50,7 +50,7 @@ class ConflictsDialog(Dialog):
         for mine, theirs in self._conflicts:
             name = (names or {}).get(mine.query, mine.query)
             item = QTreeWidgetItem([name, verdicts.in_words(mine), verdicts.in_words(theirs)])
-            item.setToolTip(0, f"{mine.query}\n{mine.candidate}")
+            item.setToolTip(0, wording.tip(f"{mine.query}\n{mine.candidate}"))
             newer = 2 if theirs.time > mine.time else 1
             for column in (1, 2):
                 state = Qt.CheckState.Checked if column == newer else Qt.CheckState.Unchecked

@@ -38,7 +38,7 @@ class MiningMenu(QObject):
         result = inspector.result
         others = [f for f in inspector.minings if result is not None and f != result.folder]
         for folder in others:
-            compare.addAction(folder.name).triggered.connect(partial(self._compare, folder))
+            compare.addAction(wording.menu(folder.name)).triggered.connect(partial(self._compare, folder))
         if inspector.table.moved is not None:
             compare.addSeparator()
             compare.addAction(self.tr("Stop comparing"), lambda: inspector.compare_with(None))

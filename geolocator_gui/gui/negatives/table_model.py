@@ -157,7 +157,7 @@ class QueryTable(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and name in _NUMBERS:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self._tip(name, row, result)
+            return wording.tip(self._tip(name, row, result) or "")
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{result.names[row]}, {self.tr('margin')} {self._words('margin', row, result)}"
         return None

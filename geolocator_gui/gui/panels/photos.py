@@ -133,7 +133,15 @@ class PhotosPanel(Panel):
             )
         else:
             top = self.session.locator.options.top
-            self.set_subtitle(tray.summary(self.session.tray, index.name, index.chips, min(top, 5)))
+            words = tray.summary(self.session.tray, index.name, index.chips, min(top, 5))
+            self.set_subtitle(" · ".join(part for part in (words, self._limits()) if part))
+
+    def _limits(self) -> str:
+        options = self.session.locator.options
+        if options.within_circle is not None:
+            metres = wording.metres(options.within_circle[2])
+            return self.tr("searched only within {metres} of a place").format(metres=metres)
+        return self.tr("searched only inside the area") if options.within is not None else ""
 
     def _fill(self) -> None:
         chosen = self.session.card

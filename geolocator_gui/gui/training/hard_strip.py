@@ -58,7 +58,7 @@ class HardStrip(QScrollArea):
             picture.setObjectName("Card")
             picture.setFixedSize(width, _SIDE)
             picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            picture.setToolTip(f"{word}: {path.name}")
+            picture.setToolTip(wording.tip(f"{word}: {path.name}"))
             self._places.setdefault(path, []).append(picture)
             self._fill(path)
             grid.addWidget(picture, 0, place)

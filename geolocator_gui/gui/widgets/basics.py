@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from geolocator_gui.gui import icons, theme
+from geolocator_gui.gui import icons, theme, wording
 from geolocator_gui.gui.tokens import GRID, MARGIN
 
 _EASY_TO_READ = 480  # pixels of small text on a line
@@ -65,7 +65,7 @@ class Label(QLabel):
             self._full, Qt.TextElideMode.ElideRight, max(self.width(), 8)
         )
         super().setText(shown)
-        self.setToolTip(self._full if shown != self._full else "")
+        self.setToolTip(wording.tip(self._full) if shown != self._full else "")
 
     def minimumSizeHint(self) -> QSize:
         """Any width will do."""

@@ -56,7 +56,7 @@ class PhotoModel(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{card.path.name}, {card.line()}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            return "\n".join(part for part in (str(card.path), card.error, card.hint) if part)
+            return wording.tip("\n".join(part for part in (str(card.path), card.error, card.hint) if part))
         return None
 
     def reset(self) -> None:
