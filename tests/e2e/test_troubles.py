@@ -1,4 +1,4 @@
-"""What goes wrong between workspaces, windows and a photo in work: nothing is lost, mixed up or passed over."""
+"""What goes wrong between workspaces, windows and a photo in work: nothing is lost or mixed up."""
 
 import shutil
 
