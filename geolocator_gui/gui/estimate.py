@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geolocator_gui.configs import ModelConfig
+from geolocator_gui.configs import IndexConfig, ModelConfig
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.paths import user_data_dir
 from geolocator_gui.records import ImageryInfo
+from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -133,3 +134,8 @@ def remember_rate(model: str, rate: float, file: Path | None = None) -> None:
         rates = {}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({**(rates if isinstance(rates, dict) else {}), model: rate}))
+
+
+def remember_rate_of(thing: Path, rate: float) -> None:
+    """Keep what the index run in a folder measured."""
+    remember_rate(Path(RunFolder(thing).read_config(IndexConfig).model).name, rate)

@@ -47,9 +47,11 @@ class Pictures(QObject):
 
     Signals:
         ready: The name of a picture that can be had now.
+        trouble: Why no chip can be shown from an imagery, once for each.
     """
 
     ready = Signal(object)
+    trouble = Signal(object)
 
     def __init__(self, imagery: ImageryPool, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +61,7 @@ class Pictures(QObject):
         self._kept: OrderedDict[Hashable, QPixmap | None] = OrderedDict()
         self._waiting: OrderedDict[Hashable, Callable[[], QImage]] = OrderedDict()
         self._running: set[Hashable] = set()
+        self._told: set[Hashable] = set()
 
     def photo(self, path: Path, longest: int) -> QPixmap | None:
         """A photo's thumbnail."""
@@ -73,6 +76,7 @@ class Pictures(QObject):
         """Drop everything (another workspace)."""
         self._kept.clear()
         self._waiting.clear()
+        self._told.clear()
 
     def close(self) -> None:
         """Wait for what runs."""
@@ -103,7 +107,10 @@ class Pictures(QObject):
             )
 
     def _on_failure(self, name: Hashable, error: Exception) -> None:
-        self._on_image(name, None)  # an icon stands for it; the card says why
+        self._on_image(name, None)  # an icon stands for it; a photo's card says why
+        if isinstance(name, tuple) and name[0] == "chip" and name[1] not in self._told:
+            self._told.add(name[1])
+            self.trouble.emit(error)
 
     def _on_image(self, name: Hashable, image: QImage | None) -> None:
         self._running.discard(name)

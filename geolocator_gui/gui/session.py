@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from geolocator_gui.configs import IndexConfig
 from geolocator_gui.gui import estimate, tray
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.catalogue import IndexRow, ModelRow
@@ -28,7 +27,6 @@ from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.training.queue import TrainingQueue
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
 from geolocator_gui.records import ImageryInfo
-from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import ImageryEntry, Workspace, slug
 
 if TYPE_CHECKING:
@@ -71,6 +69,7 @@ class Session(QObject):
         self.handlers = handlers or Handlers(ImageryPool())
         self.imagery_pool = self.handlers.imagery
         self.pictures = Pictures(self.imagery_pool, self)
+        self.pictures.trouble.connect(self.notifications.error)
         self.jobs = Jobs(self.background, self.notifications, self)
         self.queue = TrainingQueue(self.jobs, self.background, self)
         self.workspace_changed.connect(self.queue.forget)
@@ -82,6 +81,7 @@ class Session(QObject):
         self.model: ModelRow | None = None
         self.imagery: ImageryEntry | None = None
         self.imagery_info: ImageryInfo | None = None
+        self.imagery_failed = False
         self.area: Area | None = None
         self.selected: int | None = None
         self._claim = Claim(None)
@@ -188,7 +188,7 @@ class Session(QObject):
 
     def set_imagery(self, entry: ImageryEntry | None) -> None:
         """Show this source under everything; opens it in the background."""
-        self.imagery, self.imagery_info = entry, None
+        self.imagery, self.imagery_info, self.imagery_failed = entry, None, False
         if entry is None:
             self.imagery_changed.emit(None)
             return
@@ -199,7 +199,13 @@ class Session(QObject):
                 self.imagery_info = info
                 self.imagery_changed.emit(info)
 
-        self.background.run(lambda: self.imagery_pool.info(entry.name), success)
+        def failure(error: Exception) -> None:
+            if self.imagery is entry:
+                self.imagery_failed = True
+                self.imagery_changed.emit(None)
+            self.notifications.error(error)
+
+        self.background.run(lambda: self.imagery_pool.info(entry.name), success, failure)
 
     def add_imagery(self, entry: ImageryEntry) -> None:
         """Check a source, add it to the workspace and show it; another of its name keeps the name."""
@@ -347,7 +353,7 @@ class Session(QObject):
 
     def _on_run_ended(self, row: RunRow) -> None:
         if row.metric is not None and (rate := row.metric.values.get("chips_per_second")):
-            self._remember_rate(row.thing, float(rate))
+            self.background.run(partial(estimate.remember_rate_of, row.thing, float(rate)))
         if row.state == "finished":
             self.notifications.tell(f"{row.title}: {self.tr('finished')}.", level="success")
         elif row.state == "stopped":
@@ -370,13 +376,6 @@ class Session(QObject):
                 self.set_index(ready)
 
         self.reload(then)
-
-    def _remember_rate(self, thing: Path, rate: float) -> None:
-        def work() -> None:
-            config = RunFolder(thing).read_config(IndexConfig)
-            estimate.remember_rate(Path(config.model).name, rate)
-
-        self.background.run(work)
 
     def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
         self._removals += 1

@@ -53,7 +53,7 @@ class Welcome(QWidget):
         self.demo = BigButton(
             "home-city-outline",
             self.tr("Open the demo town"),
-            self.tr("A small invented town with its imagery, a model and photos: see it work in a minute."),
+            self.tr("A small invented town with imagery, a model and photos."),
             primary=True,
         )
         self.fresh = BigButton(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 
@@ -74,9 +74,9 @@ class MapController(QObject):
         """Bring a position into view."""
         self._view.send(messages.FlyTo(position.lon, position.lat, zoom))
 
-    def draw(self, shape: messages.Shape | None) -> None:
-        """Begin drawing."""
-        self._view.send(messages.Draw(shape))
+    def draw(self, shape: messages.Shape | Literal["edit"] | None) -> None:
+        """Begin drawing; "edit" moves the corners of what there is, or ends that."""
+        self._view.send(messages.ToggleEdit() if shape == "edit" else messages.Draw(shape))
 
     def show_match(self, rank: int) -> None:
         """Zoom to a match."""

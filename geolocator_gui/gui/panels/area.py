@@ -35,7 +35,7 @@ class AreaPanel(Panel):
     """The page.
 
     Signals:
-        draw_wanted: Draw this shape on the map; "view" takes what the map shows.
+        draw_wanted: Draw this shape on the map; "view" takes what the map shows, "edit" moves corners.
         import_area_wanted: Choose an area file.
         add_imagery_wanted: "file", "folder", "address" or "provider".
         add_model_wanted: Choose a checkpoint.
@@ -124,6 +124,7 @@ class AreaPanel(Panel):
         self._area_facts = Label("", "Secondary", wrap=True)
         self._area_row = row(
             self.area_name,
+            tool("vector-polyline-edit", self.tr("Move the corners"), partial(self.draw_wanted.emit, "edit")),
             tool("trash-can-outline", self.tr("Remove this outline"), self.session.delete_area),
             spacing=4,
         )
@@ -139,13 +140,8 @@ class AreaPanel(Panel):
         line = row(self.model, add, spacing=4)
         line.layout().setStretch(0, 1)  # type: ignore[union-attr]
         self._model_facts = Label("", "Secondary", wrap=True)
-        self.side = number_box(
-            0,
-            5000,
-            " m",
-            self.tr("as trained"),
-            self.tr("A chip is the square of imagery that is compared as one image"),
-        )
+        tip = self.tr("A chip is the square of imagery that is compared as one image")
+        self.side = number_box(0, 5000, " m", self.tr("as trained"), tip)
         self.overlap = QSlider(Qt.Orientation.Horizontal)
         self.overlap.setRange(0, 15)
         self.overlap.setValue(10)
@@ -251,8 +247,8 @@ class AreaPanel(Panel):
     def _on_imagery(self) -> None:
         info = self.session.imagery_info
         if info is None:
-            entry = self.session.imagery
-            self._imagery_facts.setText(self.tr("opening…") if entry is not None else "")
+            words = self.tr("cannot be opened") if self.session.imagery_failed else self.tr("opening…")
+            self._imagery_facts.setText(words if self.session.imagery is not None else "")
         else:
             parts = [self.tr("{metres} m per pixel").format(metres=f"{info.metres_per_pixel:.2f}"), info.kind]
             parts += [wording.one_line(info.attribution, 120)] if info.attribution else []
@@ -317,7 +313,10 @@ class AreaPanel(Panel):
     def _count(self) -> None:
         session, info, model = self.session, self.session.imagery_info, self.session.model
         if info is None or model is None:
-            missing = self.tr("Add imagery to begin.") if info is None else self.tr("Add a model to begin.")
+            missing = self.tr("Add a model to begin.")
+            if info is None:
+                here = session.imagery is not None
+                missing = self.tr("Its imagery is needed.") if here else self.tr("Add imagery to begin.")
             self._show_estimate(None, missing if session.workspace is not None else "")
             return
         area, side = session.area, self.side.value() or None
