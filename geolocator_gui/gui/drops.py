@@ -92,6 +92,8 @@ def sort_out(paths: Iterable[Path]) -> Dropped:
 
 def is_georeferenced(path: Path) -> bool:
     """Whether a TIFF carries GeoTIFF tags (ModelPixelScale, ModelTransformation or GeoKeyDirectory)."""
+    if not path.is_file():
+        return False  # a pipe would be waited for, for ever
     try:
         with path.open("rb") as file:
             head = file.read(16)

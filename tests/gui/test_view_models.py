@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -321,3 +322,9 @@ def test_trouble_with_a_disk_is_no_fault_of_the_program(tmp_path) -> None:
     full = describe(OSError(errno.ENOSPC, "No space left on device"))
     assert (full.text, full.hint) == ("no space left on device", "Free some space, then try again.")
     assert "fault of the program" in describe(KeyError("x")).hint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes among files")
+def test_a_pipe_among_photos_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    assert drops.sort_out([tmp_path]).photos == (tmp_path / "pipe.tif",)
