@@ -88,10 +88,15 @@ class Workspace:
         try:
             fields = tomllib.loads(file.read_text("utf-8"))
         except FileNotFoundError as error:
+            there = root.is_dir()
             raise WorkspaceError(
-                "this folder is not a workspace (it has no workspace.toml)",
+                "this folder is not a workspace (it has no workspace.toml)"
+                if there
+                else "this folder does not exist",
                 path=root,
-                hint="Open a folder that holds one, or create a new workspace.",
+                hint="Open a folder that holds one, or create a new workspace."
+                if there
+                else "Was it moved, or is its disk not connected?",
             ) from error
         except (OSError, ValueError) as error:
             raise WorkspaceError(f"the workspace cannot be read ({error})", path=file) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,7 @@ class Adding(QObject):
         session = self._session
         window: Any = self._window
         if found.workspaces:
-            session.open_workspace(found.workspaces[0])
+            self._then(found.workspaces[0], lambda: self.take(replace(found, workspaces=())))
             return
         if session.workspace is None:
             if not found.is_empty or not found.unknown:
@@ -50,6 +52,9 @@ class Adding(QObject):
             window.show_page("area")
         for path in found.imagery:
             self.take_imagery(path)
+        if len(found.areas) > 1:
+            words = self.tr("One area at a time: {name} is taken.").format(name=found.areas[0].name)
+            session.notifications.tell(words)
         for path in found.areas[:1]:
             self.take_area(path)
         for path in found.weights[:1]:
@@ -175,23 +180,31 @@ class Adding(QObject):
             root, photos, ready = made
 
             def opened() -> None:
-                if session.workspace is None or session.workspace.root != root:
-                    return
-                session.workspace_changed.disconnect(opened)
                 window: Any = self._window
                 window.show_page("photos")
-                if not ready:
+                if not ready and session.workspace is not None:
                     from geolocator_gui.demo import INDEX
 
                     session.jobs.resume(session.workspace.indexes / INDEX)
-                session.background.run(lambda: None, lambda _: session.add_photos(photos))
+                session.add_photos(photos)
 
-            session.workspace_changed.connect(opened)
-            session.open_workspace(root)
+            self._then(root, opened)
 
         session.background.run(work, success)
 
     # -- inside -------------------------------------------------------------------------------------------
+
+    def _then(self, root: Path, do: Callable[[], object]) -> None:
+        """Open a workspace, then do something in it."""
+        session = self._session
+
+        def opened() -> None:
+            if session.workspace is not None and session.workspace.root == root:
+                session.workspace_changed.disconnect(opened)
+                session.background.run(lambda: None, lambda _: do())  # once all of it is there
+
+        session.workspace_changed.connect(opened)
+        session.open_workspace(root)
 
     def _start(self) -> str:
         return self._session.settings.text("open/folder", str(Path.home()))

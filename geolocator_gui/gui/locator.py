@@ -71,6 +71,7 @@ class Locator(QObject):
         self._background = background
         self._notifications = notifications
         self._wanted: tuple[Path, Path | None] | None = None
+        self._advice = ""
         self._opening = False
         self._queue: deque[int] = deque()
         self._current: int | None = None
@@ -86,8 +87,9 @@ class Locator(QObject):
 
     # -- the index ----------------------------------------------------------------------------------------
 
-    def open_index(self, folder: Path | None, models: Path | None) -> None:
-        """Answer from this index from now on; None closes."""
+    def open_index(self, folder: Path | None, models: Path | None, advice: str = "") -> None:
+        """Answer from this index from now on; None closes. `advice` is for when it cannot be opened."""
+        self._advice = advice
         self._wanted = None if folder is None else (folder, models)
         self.index = None
         self.opened.emit(None)
@@ -130,6 +132,7 @@ class Locator(QObject):
             if self._wanted != wanted:
                 self._open()
                 return
+            error.hint = self._advice or error.hint
             self._notifications.error(error, log=self.worker.log_file)
             self._fail_queue(error)
 
@@ -260,7 +263,11 @@ class Locator(QObject):
 
     def _fail_queue(self, error: GeolocatorError) -> None:
         for key in self._queue:
-            self._set(key, state="failed", error=error.what, hint=error.hint)
+            card = self.tray.get(key)
+            if card is not None and card.answer is not None:
+                self._set(key, state="located")  # by the index before; that answer still stands
+            else:
+                self._set(key, state="failed", error=error.what, hint=error.hint)
         self._queue.clear()
         self._asked = self._done = 0
         self.progress.emit(0, 0)

@@ -170,7 +170,9 @@ class Session(QObject):
         """Answer from this index; photos that another one answered are located again."""
         self.index = row
         models = self.workspace.models if self.workspace is not None else None
-        self.locator.open_index(row.folder if row is not None else None, models)
+        anew = self.tr("The model has changed since: build the index anew, or choose another one.")
+        advice = anew if row is not None and row.stale else ""
+        self.locator.open_index(row.folder if row is not None else None, models, advice)
         if row is not None:
             if self.workspace is not None:
                 self.settings.set_text(f"index/{slug(str(self.workspace.root))}", row.name)

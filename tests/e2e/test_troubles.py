@@ -90,6 +90,24 @@ def test_nothing_leaks_from_one_workspace_or_question_into_the_next(
     session.undo()
     assert len(session.tray) == 0
 
+    # a workspace and a photo that come together
+    shutil.copyfile(photos[2], tmp_path / "new.jpg")
+    window.inputs.take_paths([other.root, tmp_path / "new.jpg"])
+    assert wait(lambda: [card.path.name for card in session.tray] == ["new.jpg"], 20)
+
+    # an index that cannot be opened takes no answer away
+    shutil.copytree(town / "indexes" / "small", town / "indexes" / "broken")
+    for file in (town / "indexes" / "broken" / "vectors").iterdir():
+        file.unlink()
+    opened(window, wait, town)
+    assert wait(lambda: session.locator.index is not None, 60)
+    session.set_index(next(row for row in session.lists.indexes if row.name == "broken"))
+    assert wait(lambda: any("vectors" in text for text in window.toasts.texts()), 60)
+    assert wait(lambda: not session.locator.busy, 20)
+    assert [card.state for card in session.tray] == ["located"]
+    session.set_index(next(row for row in session.lists.indexes if row.name == "small"))
+    opened(window, wait, other.root)
+
     # the answer of a photo that has gone since is kept, also when it is looked at
     moved.unlink()
     opened(window, wait, town)
