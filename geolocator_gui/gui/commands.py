@@ -58,7 +58,7 @@ class Commands(QObject):
         file.addSeparator()
         self._add(file, tr("Quit"), window.close, "Ctrl+Q")
         edit = bar.addMenu(tr("&Edit"))
-        self._add(edit, tr("Undo the last verdict or removal"), lambda: window.judging.undo(), "Ctrl+Z")
+        self._add(edit, tr("Undo a verdict, a removal, an outline"), lambda: window.judging.undo(), "Ctrl+Z")
         self._add(edit, tr("Redo the verdict"), lambda: window.judging.redo(), "Ctrl+Shift+Z")
         self._add(edit, tr("Paste a photo or a position"), self.paste, "Ctrl+V")
         self._add(edit, tr("Locate all photos again"), self.locate_all, "Ctrl+R", needs=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from geolocator_gui.gui import estimate, tray
+from geolocator_gui.gui import estimate, tray, wording
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.catalogue import IndexRow, ModelRow
 from geolocator_gui.gui.jobs import Jobs
@@ -86,7 +87,7 @@ class Session(QObject):
         self.selected: int | None = None
         self._claim = Claim(None)
         self._removed: dict[str, Callable[[], None]] = {}
-        self._removals = 0
+        self._numbers = count()
         self._save = QTimer(self, interval=1500, singleShot=True)
         self._save.timeout.connect(self.save_tray)
         self.locator.cards_changed.connect(lambda keys: self._save.start())
@@ -161,8 +162,7 @@ class Session(QObject):
             return
         copy = Tray()
         copy._cards = list(self.tray)  # frozen cards: a shallow copy is a snapshot
-        file = self.workspace.photos / "tray.json"
-        self.background.run(lambda: tray.save(copy, file))
+        self.background.run(partial(tray.save, copy, self.workspace.photos / "tray.json"))
 
     # -- what is chosen -----------------------------------------------------------------------------------
 
@@ -228,7 +228,13 @@ class Session(QObject):
         self.background.run(work, lambda known: self.reload(lambda: self.set_imagery(known)))
 
     def set_area(self, area: Area | None) -> None:
-        """Work on this area."""
+        """Work on this area; undo brings back the one whose place it takes."""
+        old = self.area
+        if old is not None and area is not None:
+            self._keep_undo(lambda: self._put_area(old))
+        self._put_area(area)
+
+    def _put_area(self, area: Area | None) -> None:
         self.area = area
         self.area_changed.emit()
 
@@ -237,8 +243,8 @@ class Session(QObject):
         area = self.area
         if area is None:
             return
-        self.set_area(None)
-        self._offer_undo(self.tr("The area was removed."), lambda: self.set_area(area))
+        self._put_area(None)
+        self._offer_undo(self.tr("The area was removed."), lambda: self._put_area(area))
 
     # -- photos -------------------------------------------------------------------------------------------
 
@@ -271,13 +277,8 @@ class Session(QObject):
             self.select(removed.cards[0][1].key)
             self._save.start()
 
-        count = len(removed.cards)
-        text = (
-            self.tr("1 photo was removed from the list.")
-            if count == 1
-            else self.tr("%n photos removed.", "", count)
-        )
-        self._offer_undo(text.replace("%n", str(count)), back)
+        words = self.tr("Removed from the list: {photos}.")
+        self._offer_undo(words.format(photos=wording.counted(len(removed.cards), "photo")), back)
 
     def select(self, key: int | None) -> None:
         """Choose a photo."""
@@ -380,17 +381,19 @@ class Session(QObject):
         self.reload(then)
 
     def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
-        self._removals += 1
-        key = f"undo-{self._removals}"
+        self.notifications.offer_undo(text, self._keep_undo(back))
+
+    def _keep_undo(self, back: Callable[[], None]) -> str:
+        key = f"undo-{next(self._numbers)}"
         self._removed[key] = back
-        self.notifications.offer_undo(text, key)
+        return key
 
     def undo(self) -> None:
-        """Take back the last removal."""
+        """Take back the last removal, or the last change of the area."""
         if self._removed:
             self._on_undo(next(reversed(self._removed)))
+        else:
+            self.notifications.tell(self.tr("There is nothing to take back."))
 
     def _on_undo(self, key: str) -> None:
-        back = self._removed.pop(key, None)
-        if back is not None:
-            back()
+        self._removed.pop(key, lambda: None)()

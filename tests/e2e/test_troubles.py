@@ -134,6 +134,16 @@ def test_two_areas_of_one_name_and_two_files_of_one_name(make_window, wait, town
     assert wait(lambda: len(session.lists.imagery) == 2, 20), window.toasts.texts()
     assert [entry.name for entry in session.lists.imagery] == ["Town", "Town (2)"]
 
+    # an outline that another one replaces comes back
+    first, second = (area_from_circle(lon, 60.17, 100) for lon in (20.75, 20.746))
+    session.set_area(first)
+    session.set_area(second)
+    session.delete_area()
+    for expected in (second, first, first):
+        session.undo()
+        assert session.area is expected
+    assert "There is nothing to take back." in window.toasts.texts()
+
     files = []
     for name, lon in (("東京", 20.75), ("東京-2", 20.745), ("東京-3", 20.75)):
         session.set_area(area_from_circle(lon, 60.17, 100, "東京"))
