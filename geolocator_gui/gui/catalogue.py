@@ -13,6 +13,7 @@ from typing import Any, Literal
 from geolocator_gui import paths
 from geolocator_gui.configs import IndexConfig, ModelConfig
 from geolocator_gui.errors import ConfigError
+from geolocator_gui.gui.translation import translate
 from geolocator_gui.records import BoundingBox
 from geolocator_gui.runs import RunFolder, RunState
 from geolocator_gui.workspace import Workspace
@@ -163,6 +164,20 @@ def _row(
         geometries=geometries,
         weights_sha256=str(model.get("weights_sha256", "")),
     )
+
+
+def advice(index: IndexRow, models: list[ModelRow]) -> str:
+    """What to do when an index cannot be opened, as far as that is seen from here; "" when it is not."""
+    if index.stale:
+        return translate(
+            "Catalogue", "The model has changed since: build the index anew, or choose another one."
+        )
+    if index.model not in {row.name for row in models if row.has_weights}:
+        return translate(
+            "Catalogue",
+            "Its model is not here: add the checkpoint on the Area page, or choose another index.",
+        )
+    return ""
 
 
 def list_areas(workspace: Workspace) -> list[AreaRow]:

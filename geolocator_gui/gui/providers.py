@@ -79,6 +79,7 @@ class ProviderDialog(Dialog):
             if wanted.casefold() in entry.name.casefold():
                 self.choices.add(entry.name, entry.name, entry.attribution)
         self.choices.setCurrentRow(0)
+        self.ok.setEnabled(self.choices.count() > 0)
 
 
 def ask_provider(parent: QWidget) -> ImageryEntry | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from geolocator_gui.gui import estimate, tray, wording
+from geolocator_gui.gui import catalogue, estimate, tray, wording
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.catalogue import IndexRow, ModelRow
 from geolocator_gui.gui.jobs import Jobs
@@ -170,8 +170,7 @@ class Session(QObject):
         """Answer from this index; photos that another one answered are located again."""
         self.index = row
         models = self.workspace.models if self.workspace is not None else None
-        anew = self.tr("The model has changed since: build the index anew, or choose another one.")
-        advice = anew if row is not None and row.stale else ""
+        advice = "" if row is None else catalogue.advice(row, self.lists.models)
         self.locator.open_index(row.folder if row is not None else None, models, advice)
         if row is not None:
             if self.workspace is not None:

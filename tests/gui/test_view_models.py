@@ -280,6 +280,23 @@ def test_an_index_of_a_newer_version_is_called_so(tmp_path) -> None:
     assert catalogue.read_index(index_folder(tmp_path), []).filled == 2
 
 
+def test_an_index_without_its_model_says_what_to_do(tmp_path) -> None:
+    models = catalogue.list_models(None)
+    gone = catalogue.read_index(index_folder(tmp_path, "gone", model={"name": "gone"}), models)
+    assert "add the checkpoint" in catalogue.advice(gone, models)
+    other = {"name": "demo-town", "weights_sha256": "0" * 64}
+    stale = catalogue.read_index(index_folder(tmp_path, "stale", model=other), models)
+    assert "anew" in catalogue.advice(stale, models)
+    same = {
+        "name": "demo-town",
+        "weights_sha256": next(m for m in models if m.name == "demo-town").config.weights_sha256,
+    }
+    assert (
+        catalogue.advice(catalogue.read_index(index_folder(tmp_path, "same", model=same), models), models)
+        == ""
+    )
+
+
 def test_only_one_window_writes_the_list_of_photos(tmp_path) -> None:
     workspace = Workspace.create(tmp_path / "w")
     first = opening.claim(workspace)

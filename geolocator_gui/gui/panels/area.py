@@ -77,6 +77,7 @@ class AreaPanel(Panel):
         self.section(self.tr("Imagery"))
         self.imagery = narrow_combo()
         self.imagery.setToolTip(self.tr("Where the satellite pixels come from; also the map's base layer"))
+        self.imagery.setAccessibleName(self.tr("Imagery"))
         self.imagery.currentIndexChanged.connect(self._on_imagery_picked)
         add = QToolButton()
         add.setIcon(icons.icon("plus"))
@@ -135,6 +136,7 @@ class AreaPanel(Panel):
     def _make_model(self) -> None:
         self.section(self.tr("Model"))
         self.model = narrow_combo()
+        self.model.setAccessibleName(self.tr("Model"))
         self.model.currentIndexChanged.connect(self._on_model_picked)
         add = tool("plus", self.tr("Add a checkpoint (.pth)…"), self.add_model_wanted.emit, role="text")
         line = row(self.model, add, spacing=4)

@@ -51,6 +51,7 @@ class TrainForm(QWidget):
         ):
             self.data.addItem(title, key)
         self.place = QLineEdit()
+        self.place.setAccessibleName(self.tr("Folder of the data"))
         self.browse = tool("folder-open-outline", self.tr("Choose a folder"), self._choose)
         self._place_row = row(self.place, self.browse, spacing=4)
         self._place_row.layout().setStretch(0, 1)  # type: ignore[union-attr]
