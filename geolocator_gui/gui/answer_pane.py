@@ -239,7 +239,8 @@ def in_words(card: PhotoCard, chips: int) -> tuple[str, str, str, str]:
         if answer.stands_out
         else ("map-marker-question-outline", "warning")
     )
-    return sentence, " · ".join(facts), icon, role
+    # What was assumed, and that a model knows nothing of the real world, belongs to the answer.
+    return f"{sentence} {answer.note}".rstrip(), " · ".join(facts), icon, role
 
 
 def _head_tool(icon: str, words: str, tip: str) -> QToolButton:

@@ -174,8 +174,7 @@ def advice(index: IndexRow, models: list[ModelRow]) -> str:
         )
     if index.model not in {row.name for row in models if row.has_weights}:
         return translate(
-            "Catalogue",
-            "Its model is not here: add the checkpoint on the Area page, or choose another index.",
+            "Catalogue", "Its model is not here: add the checkpoint on the Area page, or choose another one."
         )
     return ""
 

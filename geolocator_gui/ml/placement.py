@@ -115,7 +115,7 @@ def _perspective(image: Pixels, facts: PhotoFacts, model: ModelConfig, options: 
     note = ""
     if fov is None:
         fov = ASSUMED_FOV
-        note = f"The photo does not say its field of view: {fov:.0f}° is assumed; set it with --fov."
+        note = f"The photo does not say its field of view: {fov:.0f}° is assumed; set it if you know it."
     canvas = project_photo(image, min(fov, 170.0), model)
     headings, swept = _headings(facts, options)
     images = np.stack([resize(roll_to_north(canvas, heading), *model.ground_size) for heading in headings])

@@ -107,7 +107,7 @@ def _answer(item: Localisation) -> str:
         return item.error or item.sentence
     position = item.fused.position
     place = f"{position.lat:.6f}, {position.lon:.6f}, spread {item.fused.spread_m:.0f} m."
-    return f"{place} {item.sentence}"
+    return f"{place} {item.sentence} {item.note}".rstrip()
 
 
 def _facts(item: Localisation, context: EvidenceContext, digest: str) -> list[tuple[str, str]]:

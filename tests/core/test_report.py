@@ -109,6 +109,17 @@ def test_an_unknown_ending_is_refused_with_the_known_ones(answers, tmp_path):
         write_table(tmp_path / "out.doc", answers)
 
 
+def test_what_was_assumed_is_in_the_evidence_report(shown, tmp_path):
+    import dataclasses
+
+    from geolocator_gui.report.evidence import EvidenceContext, evidence_html
+
+    answer, imagery, bounds = shown
+    noted = dataclasses.replace(answer, note="This model knows generated imagery only.")
+    context = EvidenceContext(imagery, bounds, "i", 1, "m", "0", "me", "2026-01-01")
+    assert "knows generated imagery only" in evidence_html(noted, context)
+
+
 @pytest.fixture
 def shown(tmp_path):
     """A real photo under a name that is markup, answered in the demo town."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -345,3 +346,13 @@ def test_trouble_with_a_disk_is_no_fault_of_the_program(tmp_path) -> None:
 def test_a_pipe_among_photos_is_not_waited_for(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.tif")
     assert drops.sort_out([tmp_path]).photos == (tmp_path / "pipe.tif",)
+
+
+def test_what_an_answer_assumes_is_part_of_it() -> None:
+    from geolocator_gui.gui.answer_pane import in_words
+
+    photos = Tray()
+    key = photos.add([Path("x.jpg")])[0].key
+    noted = replace(answer("x.jpg"), note="demo-town knows generated imagery only.")
+    card = photos.change(key, state="located", answer=noted)
+    assert in_words(card, 700)[0].endswith("demo-town knows generated imagery only.")

@@ -69,7 +69,7 @@ class PhotosPanel(Panel):
         self._facts = Label("", "Secondary", wrap=True)
         self.mode = narrow_combo()
         for key, words in (
-            (None, self.tr("Guess from the file")),
+            (None, self.tr("Guessed")),
             ("panorama", self.tr("Panorama, 360°")),
             ("perspective", self.tr("Ordinary photo")),
             ("drone", self.tr("Drone, from above")),
@@ -86,7 +86,7 @@ class PhotosPanel(Panel):
             0,
             360,
             "°",
-            self.tr("from the file"),
+            self.tr("not known"),
             self.tr("How much of the horizon the photo shows; a phone's main camera about 65°"),
         )
         form = QWidget()
@@ -183,10 +183,14 @@ class PhotosPanel(Panel):
         ):
             fov = None
         wanted = {"mode": self.mode.currentData(), "heading": heading, "sweep": sweep, "fov": fov}
-        if all(getattr(chosen, name) == value for name, value in wanted.items()):
+        changed = {name: value for name, value in wanted.items() if getattr(chosen, name) != value}
+        if not changed:
             return
-        self.session.tray.change(chosen.key, **wanted)
-        self.session.locator.enqueue([chosen.key], first=True)
+        selected = self.list.selected_keys()
+        keys = selected if chosen.key in selected else [chosen.key]
+        for key in keys:
+            self.session.tray.change(key, **changed)
+        self.session.locator.enqueue(reversed(keys), first=True)
 
     def _on_menu(self, key: int, where: QPoint) -> None:
         keys = self.list.selected_keys() or [key]
@@ -225,6 +229,4 @@ def facts_in_words(chosen: PhotoCard) -> str:
         )
     else:
         parts.append(translate("Photos", "no EXIF position"))
-    if facts.heading is not None and facts.heading_is_magnetic:
-        parts.append(translate("Photos", "heading is magnetic"))
     return " · ".join(parts)

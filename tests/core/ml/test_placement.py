@@ -142,7 +142,7 @@ def test_photo_is_put_where_its_heading_and_field_of_view_say(heading, fov):
 
 def test_photo_without_lens_facts_says_what_was_assumed():
     placed = place(photo(), PhotoFacts(600, 400, heading=10.0), model(), LocaliseConfig())
-    assert "--fov" in placed.note
+    assert "66° is assumed" in placed.note
     asked = place(photo(), PhotoFacts(600, 400, heading=10.0), model(), LocaliseConfig(fov=80.0))
     assert asked.note == ""
 
