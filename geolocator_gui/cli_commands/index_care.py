@@ -25,6 +25,8 @@ from geolocator_gui.runs import RunFolder
 if TYPE_CHECKING:
     from geolocator_gui.events import Steps
     from geolocator_gui.geo.area import Area
+    from geolocator_gui.ml.index.manifest import State
+    from geolocator_gui.ml.index.verify import Health
 
 T = TypeVar("T")
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="An index.")]
@@ -41,6 +43,10 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 AreaFile = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="Area file (GeoJSON, KML, KMZ, GPX, Shapefile, GeoPackage)."),
+]
+Undo = Annotated[
+    bool,
+    typer.Option("--undo", help="Give up what was begun and not finished: the index is again as it was."),
 ]
 Box = Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Area as a box in degrees.")]
 Circle = Annotated[str | None, typer.Option(metavar="LON,LAT,METRES", help="Area as centre and radius.")]
@@ -71,7 +77,9 @@ def info(
 
     manifest = read_manifest(folder)
     size = sum(
-        path.stat().st_size for path in folder.rglob("*") if path.is_file() and "run" not in path.parts
+        path.stat().st_size
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] != "run"
     )
     facts: dict[str, Any] = {
         "index": str(folder),
@@ -143,6 +151,11 @@ def verify(
         from geolocator_gui.ml.index.verify import verify_index
 
         health = drive(verify_index(folder), quiet=quiet)
+    _tell(folder, health, as_json=as_json, repair=repair)
+
+
+def _tell(folder: Path, health: Health, *, as_json: bool, repair: bool) -> None:
+    """What a check found; raises `IndexFolderError` where the index is not sound now."""
     if as_json:
         print_json(
             {
@@ -187,11 +200,16 @@ def extend(
         str, typer.Option(metavar="1[,2[,4]]", help="Levels of detail: chips of 1, 2 and 4 times the side.")
     ] = "1",
     device: Device = "auto",
+    undo: Undo = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Add an area, or levels of detail, to an index. Killed, the same command continues it."""
     from geolocator_gui.ml.index.change import extend_index
+
+    if undo:
+        _undo(folder, "extending", as_json=as_json, quiet=quiet)
+        return
 
     config = IndexConfig.from_mapping(
         {
@@ -218,11 +236,16 @@ def refresh(
     imagery: Imagery = None,
     model: Model = None,
     device: Device = "auto",
+    undo: Undo = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Embed those chips anew whose imagery has changed since."""
+    """Embed those chips anew whose imagery has changed since. Killed, the same command continues it."""
     from geolocator_gui.ml.index.change import refresh_index
+
+    if undo:
+        _undo(folder, "refreshing", as_json=as_json, quiet=quiet)
+        return
 
     steps = refresh_index(
         folder,
@@ -247,6 +270,12 @@ def remove(
 
     steps = remove_area(folder, _one_area(area, bbox, circle))
     report(_alone(folder, steps, quiet=quiet), as_json=as_json)
+
+
+def _undo(folder: Path, doing: State, *, as_json: bool, quiet: bool) -> None:
+    from geolocator_gui.ml.index.undo import undo_change
+
+    _tell(folder, _alone(folder, undo_change(folder, doing), quiet=quiet), as_json=as_json, repair=True)
 
 
 def _one_area(area: str | None, bbox: str | None, circle: str | None) -> Area:

@@ -6,8 +6,8 @@ Panels are views over this object. It holds no widget; long or disk-bound work g
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.training.queue import TrainingQueue
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
+from geolocator_gui.gui.undo import Undo
 from geolocator_gui.records import ImageryInfo
 from geolocator_gui.workspace import ImageryEntry, Workspace, slug
 
@@ -86,15 +87,14 @@ class Session(QObject):
         self.area: Area | None = None
         self.selected: int | None = None
         self._claim = Claim(None)
-        self._removed: dict[str, Callable[[], None]] = {}
-        self._numbers = count()
+        self._undo = Undo(self.notifications, self)
+        self.undo = self._undo.take_back
         self._save = QTimer(self, interval=1500, singleShot=True)
         self._save.timeout.connect(self.save_tray)
         self.locator.cards_changed.connect(lambda keys: self._save.start())
         self.locator.opened.connect(self._bring_scores)
         self.jobs.beginning.connect(self.locator.release)
         self.jobs.ended.connect(self._on_run_ended)
-        self.notifications.undone.connect(self._on_undo)
 
     # -- the workspace ------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Session(QObject):
         self.save_tray()
         self._claim.give_up()
         self._claim = Claim(None)
-        self._removed.clear()
+        self._undo.forget()
         self.locator.forget()
         self.workspace, self.lists = None, Lists()
         self.tray.clear()
@@ -230,12 +230,17 @@ class Session(QObject):
         """Work on this area; undo brings back the one whose place it takes."""
         old = self.area
         if old is not None and area is not None:
-            self._keep_undo(lambda: self._put_area(old))
+            self._undo.keep(lambda: self._put_area(old))
         self._put_area(area)
 
     def _put_area(self, area: Area | None) -> None:
         self.area = area
         self.area_changed.emit()
+
+    def name_area(self, name: str) -> None:
+        """Call the area something else; what it covers stays."""
+        if self.area is not None and name.strip():
+            self.area = replace(self.area, name=name.strip())
 
     def delete_area(self) -> None:
         """Take the area away, with a way back."""
@@ -243,7 +248,7 @@ class Session(QObject):
         if area is None:
             return
         self._put_area(None)
-        self._offer_undo(self.tr("The area was removed."), lambda: self._put_area(area))
+        self._undo.offer(self.tr("The area was removed."), lambda: self._put_area(area))
 
     # -- photos -------------------------------------------------------------------------------------------
 
@@ -277,7 +282,7 @@ class Session(QObject):
             self._save.start()
 
         words = self.tr("Removed from the list: {photos}.")
-        self._offer_undo(words.format(photos=wording.counted(len(removed.cards), "photo")), back)
+        self._undo.offer(words.format(photos=wording.counted(len(removed.cards), "photo")), back)
 
     def select(self, key: int | None) -> None:
         """Choose a photo."""
@@ -378,21 +383,3 @@ class Session(QObject):
                 self.set_index(ready)
 
         self.reload(then)
-
-    def _offer_undo(self, text: str, back: Callable[[], None]) -> None:
-        self.notifications.offer_undo(text, self._keep_undo(back))
-
-    def _keep_undo(self, back: Callable[[], None]) -> str:
-        key = f"undo-{next(self._numbers)}"
-        self._removed[key] = back
-        return key
-
-    def undo(self) -> None:
-        """Take back the last removal, or the last change of the area."""
-        if self._removed:
-            self._on_undo(next(reversed(self._removed)))
-        else:
-            self.notifications.tell(self.tr("There is nothing to take back."))
-
-    def _on_undo(self, key: str) -> None:
-        self._removed.pop(key, lambda: None)()

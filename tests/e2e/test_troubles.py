@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.gui import tray
@@ -134,14 +135,27 @@ def test_two_areas_of_one_name_and_two_files_of_one_name(make_window, wait, town
     assert wait(lambda: len(session.lists.imagery) == 2, 20), window.toasts.texts()
     assert [entry.name for entry in session.lists.imagery] == ["Town", "Town (2)"]
 
+    # a name that was typed stays when corners are moved
+    session.set_area(area_from_circle(20.75, 60.17, 100))
+    panel.area_name.setFocus()
+    panel.area_name.selectAll()
+    QTest.keyClicks(panel.area_name, "harbour")
+    moved = area_from_circle(20.751, 60.17, 100)
+    window.map._make_area(lambda: moved)
+    assert wait(lambda: session.area.geometry == moved.geometry, 10)
+    assert session.area.name == panel.area_name.text() == "harbour"
+
     # an outline that another one replaces comes back
     first, second = (area_from_circle(lon, 60.17, 100) for lon in (20.75, 20.746))
     session.set_area(first)
     session.set_area(second)
     session.delete_area()
-    for expected in (second, first, first):
+    for expected in (second, first):
         session.undo()
         assert session.area is expected
+    session.undo()
+    session.undo()
+    session.undo()
     assert "There is nothing to take back." in window.toasts.texts()
 
     files = []

@@ -122,6 +122,7 @@ class AreaPanel(Panel):
         self.area_name = QLineEdit()
         self.area_name.setPlaceholderText(self.tr("Name of this area"))
         self.area_name.setMaxLength(48)
+        self.area_name.textEdited.connect(self.session.name_area)
         self._area_facts = Label("", "Secondary", wrap=True)
         self._area_row = row(
             self.area_name,

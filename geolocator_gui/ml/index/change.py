@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.configs import IndexConfig
-from geolocator_gui.errors import AreaError, IndexFolderError
+from geolocator_gui.errors import AreaError, ImageryError, IndexFolderError
 from geolocator_gui.events import Note, Pace, Steps
 from geolocator_gui.geo.area import Area
+from geolocator_gui.geo.grid import ChipGrid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.ml.index import durable, journal
 from geolocator_gui.ml.index.build import (
@@ -31,7 +32,7 @@ from geolocator_gui.ml.index.build import (
 from geolocator_gui.ml.index.cells import REMOVED, Cells
 from geolocator_gui.ml.index.companions import packed_files
 from geolocator_gui.ml.index.finish import drop_other_generations, finish_index, finish_switch
-from geolocator_gui.ml.index.manifest import Manifest, Removal, read_manifest, write_manifest
+from geolocator_gui.ml.index.manifest import Manifest, Removal, read_manifest, under_way, write_manifest
 from geolocator_gui.ml.index.plan import (
     area_of,
     bundle_of,
@@ -44,8 +45,10 @@ from geolocator_gui.ml.index.plan import (
     plain,
     relative_source,
 )
+from geolocator_gui.ml.index.reading import opened
 from geolocator_gui.ml.index.segments import BatchWriter, Halves, journal_path
 from geolocator_gui.ml.index.sound import check_sound, read_batch, sound_batch, whole_journal
+from geolocator_gui.ml.index.undo import undo_refresh
 
 
 def settled(folder: Path, doing: str | None = None) -> Manifest:
@@ -59,12 +62,7 @@ def settled(folder: Path, doing: str | None = None) -> Manifest:
     if manifest.state == "switching":
         manifest = finish_switch(folder, manifest)
     if manifest.state not in ("finished", doing):
-        words = {"building": "is not finished", "extending": "is being extended"}
-        raise IndexFolderError(
-            f"this index {words.get(manifest.state, 'is being refreshed')}",
-            path=folder,
-            hint="Finish that first with the command that began it.",
-        )
+        raise under_way(folder, manifest)
     durable.sweep(folder)
     if manifest.state == "finished":
         drop_other_generations(folder, manifest)
@@ -99,23 +97,23 @@ def extend_index(
     whole = manifest.updated(imagery=manifest.imagery[:before])
     own = find_sources(whole, folder, own_imagery, option="--old-imagery")
     bundle = bundle_of(manifest, model, workspace_models)
-    added = tuple(item for item in config.imagery if item not in own)
-    wanted = _extended(folder, manifest, config, (*own, *added), len(own))
+    there = {relative_source(item, folder) for item in own}
+    added = tuple(item for item in config.imagery if relative_source(item, folder) not in there)
+    wanted, notes = _extended(folder, manifest, config, (*own, *added), len(own))
+    for text in notes:
+        yield Note(text, "warning")
     if manifest.state == "extending":
         if [part.model_dump() for part in wanted.parts] != [part.model_dump() for part in manifest.parts]:
-            raise IndexFolderError(
-                "another area is being added to this index",
-                path=folder,
-                hint="Finish that first with the command that began it.",
-            )
+            error = under_way(folder, manifest)
+            error.what = "another area is being added to this index"
+            raise error
     else:
         yield from check_sound(folder, manifest)
-        manifest = wanted
-        write_manifest(folder, manifest)
-    cells = Cells(folder, manifest)
-    encoder = open_encoder(bundle, manifest, config)
+    encoder = open_encoder(bundle, wanted, config)
     try:
-        manifest = note_encoder(folder, manifest, encoder)
+        manifest = note_encoder(folder, wanted.updated(changes=manifest.changes), encoder)
+        write_manifest(folder, manifest)
+        cells = Cells(folder, manifest)
         times = yield from embed_batches(folder, manifest, cells, encoder, (*own, *added))
     finally:
         encoder.close()
@@ -128,29 +126,39 @@ def extend_index(
 
 def _extended(
     folder: Path, manifest: Manifest, config: IndexConfig, sources: Sequence[str], own: int
-) -> Manifest:
-    """The manifest with the new parts, their imagery the new sources first."""
+) -> tuple[Manifest, list[str]]:
+    """The manifest with the new parts, their imagery the new sources first; what people should know of it."""
     whole = manifest.parts[: manifest.whole_parts]
     first = whole[0]
-    opened = [open_imagery(item) for item in sources]
+    open_sources = [open_imagery(item) for item in sources]
     try:
         new = [
             imagery_record(source, item, folder, first.side_m / int(manifest.model["satellite_source_px"]))
-            for source, item in zip(opened[own:], sources[own:], strict=True)
+            for source, item in zip(open_sources[own:], sources[own:], strict=True)
         ]
-        for source in opened:
+        for source in open_sources:
             check_bulk(source)
+        notes: list[str] = []
         if config.area is None and config.bbox is None and config.circle is None and not new:
             areas = _areas(manifest)
         else:
-            areas = [area_of(config, opened[own:] or opened)]
-            check_on_imagery(areas[0], opened)
+            areas = [area_of(config, open_sources[own:] or open_sources)]
+            notes = [*areas[0].notes, *check_on_imagery(areas[0], open_sources)]
     finally:
-        for source in opened:
+        for source in open_sources:
             source.close()
     order = (*range(own, own + len(new)), *range(own))
     levels = _new_levels(config, manifest) if _is_own(areas, manifest) else config.levels
-    grids = [grid for area in areas for grid in make_grids(area, first.side_m, first.overlap, levels)[0]]
+    grids: list[ChipGrid] = []
+    for number, area in enumerate(areas, 1):
+        try:
+            found, left_out = make_grids(area, first.side_m, first.overlap, levels)
+        except AreaError as error:
+            if number == len(areas) and not grids:
+                raise
+            found, left_out = (), [f"Left out: {error.what}."]  # other areas of the index have room for it
+        grids += found
+        notes += left_out
     settings = config.model_copy(update={"batch_size": first.batch_size, "max_missing": first.max_missing})
     parts = (*whole, *(part_of(grid, first.side_m, settings, order) for grid in grids))
     records = [
@@ -158,7 +166,7 @@ def _extended(
         for record, item in zip(manifest.imagery[:own], sources, strict=False)
     ]
     records += new
-    return manifest.updated(state="extending", parts=parts, imagery=tuple(records))
+    return manifest.updated(state="extending", parts=parts, imagery=tuple(records)), notes
 
 
 def _areas(manifest: Manifest) -> list[Area]:
@@ -211,13 +219,15 @@ def refresh_index(
     manifest = settled(folder, "refreshing")
     sources = find_sources(manifest, folder, imagery)
     bundle = bundle_of(manifest, model, workspace_models)
+    with opened(sources):  # what cannot be opened is told before anything has begun
+        pass
+    encoder = open_encoder(bundle, manifest, IndexConfig(imagery=sources, device=device, threads=threads))
     if manifest.state != "refreshing":
         manifest = manifest.updated(state="refreshing")
         write_manifest(folder, manifest)
     old, cells, times = manifest, Cells(folder, manifest), Times()
     commits, _ = journal.read_all(journal_path(folder, old.generation))
     writer = BatchWriter(folder, old.generation + 1, old.dimension)
-    encoder = open_encoder(bundle, old, IndexConfig(imagery=sources, device=device, threads=threads))
 
     damaged: set[int] = set()
 
@@ -240,11 +250,17 @@ def refresh_index(
     finally:
         encoder.close()
         writer.close()
+    if not writer.rows:
+        undo_refresh(folder, old)
+        names = ", ".join(dict.fromkeys(record.name for record in old.imagery))
+        raise ImageryError(
+            "nothing of this index is on its imagery now" + "".join(f"; {text}" for text in times.troubles),
+            path=names,
+            hint="The index is as it was. Check that this is its imagery: `geolocator imagery probe`.",
+        )
     before = [commits[batch].vectors for batch in sorted(commits)]
     if not changed and not damaged and [commit.vectors for commit in writer.commits] == before:
-        manifest = old.updated(state="finished")
-        write_manifest(folder, manifest)
-        drop_other_generations(folder, manifest)
+        manifest = undo_refresh(folder, old)
         yield Note("No chip has changed.")
         return summarise(folder, manifest, cells, begin, times.encoder, reused=True)
     text = f"Refreshed: {changed} batch(es) had changed imagery."

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geolocator_gui.errors import IndexFolderError
 from geolocator_gui.ml.bundle import Bundle
-from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest, read_manifest
+from geolocator_gui.ml.index.manifest import SEARCH_FILE, Manifest, read_manifest, under_way
 from geolocator_gui.ml.index.plan import check_fingerprint
 from geolocator_gui.ml.index.quick import QuickSearch, wants_structure
 from geolocator_gui.ml.index.search import exact_best, exact_scores, exact_search
@@ -46,11 +46,7 @@ class Index:
         folder = Path(folder)
         manifest = read_manifest(folder)
         if manifest.state == "building":
-            raise IndexFolderError(
-                "this index is not finished",
-                path=folder,
-                hint="Continue it with the command that began it, or with `geolocator index --resume`.",
-            )
+            raise under_way(folder, manifest)
         return cls(folder, manifest)
 
     @staticmethod

@@ -245,6 +245,24 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
+def under_way(folder: Path, manifest: Manifest) -> IndexFolderError:
+    """The refusal of what needs a finished index; says how to finish it, or how to give up what was begun."""
+    doing = {"extending": ("extended", "extend"), "refreshing": ("refreshed", "refresh")}
+    if manifest.state not in doing:
+        return IndexFolderError(
+            "this index is not finished",
+            path=folder,
+            hint="Continue it with the command that began it, or with `geolocator index --resume`.",
+        )
+    words, verb = doing[manifest.state]
+    return IndexFolderError(
+        f"this index is being {words}",
+        path=folder,
+        hint=f"Finish that first with the command that began it, or give it up with "
+        f"`geolocator index {verb} --undo`.",
+    )
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest, then its copy."""
     data = render(manifest)

@@ -22,6 +22,7 @@ from geolocator_gui.ml.index.manifest import (
     PartRecord,
     Removal,
     read_manifest,
+    under_way,
     write_manifest,
 )
 from geolocator_gui.ml.index.pack import check_new_folder
@@ -87,11 +88,7 @@ def _check(folders: Sequence[Path], sources: Sequence[Manifest]) -> None:
         raise IndexFolderError("merging takes two indexes or more")
     for folder, source in zip(folders, sources, strict=True):
         if source.state != "finished":
-            raise IndexFolderError(
-                "this index is not finished",
-                path=folder,
-                hint="Finish it first with the command that began it.",
-            )
+            raise under_way(folder, source)
         if source.fingerprint != sources[0].fingerprint:
             raise IndexFolderError(
                 f"the indexes are of different models: '{sources[0].model_name}' (fingerprint "

@@ -26,6 +26,7 @@ from geolocator_gui.ml.index.manifest import (
     parse,
     read_manifest,
     render,
+    under_way,
 )
 from geolocator_gui.ml.index.plan import local_part
 from geolocator_gui.ml.index.segments import CELL, is_own_file, journal_path, segment_name
@@ -55,7 +56,7 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
     """
     manifest = read_manifest(folder)
     if manifest.state != "finished":
-        raise IndexFolderError("this index is not finished", path=folder, hint="Finish it first.")
+        raise under_way(folder, manifest)
     if file.is_dir():
         raise InputError("this is a folder, not a file to write", path=file, hint="Name a file.zip in it.")
     if file.exists() and not file.is_file():
@@ -104,7 +105,10 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
                 checks.end(name)
         whole = True
     except OSError as error:
-        raise durable.explain(error, file) from error
+        found = durable.explain(error, file)
+        if isinstance(found, FaultError):
+            found.hint = "Nothing was exported. Free some space or check the disk, then try again."
+        raise found from error
     finally:
         if not whole and scratch.exists():
             scratch.unlink()

@@ -21,6 +21,7 @@ from geolocator_gui.ml.index.manifest import (
     Manifest,
     parse,
     read_manifest,
+    under_way,
 )
 from geolocator_gui.ml.index.segments import (
     CELL,
@@ -80,11 +81,7 @@ def verify_index(folder: Path) -> Steps[Health]:
     """
     manifest = read_manifest(folder)
     if manifest.state != "finished":
-        raise IndexFolderError(
-            "something is still under way in this index",
-            path=folder,
-            hint="Finish it first with the command that began it.",
-        )
+        raise under_way(folder, manifest)
     damages = _manifests(folder, manifest)
     commits, damaged_journal = _journal(folder, manifest)
     damages += damaged_journal
