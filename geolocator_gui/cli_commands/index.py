@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,7 +87,11 @@ def index(
         Path | None, typer.Option(metavar="DIR", help="Put the index into this workspace, instead of --out.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Continue the index of this folder as it was begun.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Continue the index of this folder as it was begun; with --imagery, if that was moved.",
+        ),
     ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print chips, tiles, bytes and seconds, and build nothing.")
@@ -102,10 +106,17 @@ def index(
     if context.invoked_subcommand is not None:
         return
     if resume is not None:
+        _only_with_resume(context)
         models = models_beside(resume)
         if models is not None:
             keep_tiles_in(models.parent / "tiles")
-        summary = run_verb("index", resume, None, IndexConfig, _builder(models), quiet=quiet, summary=_facts)
+        moved: dict[str, Any] = {"imagery": tuple(source_name(item) for item in imagery)} if imagery else {}
+        if _given(context, "device"):
+            moved["device"] = device
+        if _given(context, "threads"):
+            moved["threads"] = threads
+        builder = _builder(models, moved)
+        summary = run_verb("index", resume, None, IndexConfig, builder, quiet=quiet, summary=_facts)
         report(summary, as_json=as_json)
         return
     config = IndexConfig.from_mapping(
@@ -141,11 +152,34 @@ def index(
     report(summary, as_json=as_json)
 
 
-def _builder(models: Path | None) -> Callable[[IndexConfig, Path], Steps[IndexSummary]]:
+def _given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _only_with_resume(context: typer.Context) -> None:
+    """Refuse what an index that was begun cannot change any more, rather than ignore it."""
+    free = {"resume", "imagery", "device", "threads", "as_json", "quiet"}
+    for name in sorted(set(context.params) - free):
+        if _given(context, name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} cannot be changed with --resume",
+                hint="An index is continued as it was begun; only --imagery (where it is now), --device and "
+                "--threads may be named.",
+            )
+
+
+def _builder(
+    models: Path | None, moved: Mapping[str, Any] | None = None
+) -> Callable[[IndexConfig, Path], Steps[IndexSummary]]:
+    """What builds an index; `moved` are settings of where and on what, which may change on the way."""
+
     def work(config: IndexConfig, folder: Path) -> Steps[IndexSummary]:
         from geolocator_gui.ml.index import build_index
 
-        return build_index(_found_again(config, folder), folder, workspace_models=models)
+        known = _found_again(config, folder) if not (moved or {}).get("imagery") else config
+        return build_index(known.model_copy(update=moved), folder, workspace_models=models)
 
     return work
 
@@ -158,7 +192,10 @@ def _found_again(config: IndexConfig, folder: Path) -> IndexConfig:
     paths = [local_part(item)[0] for item in config.imagery]
     if all(path is None or path.exists() for path in paths) or not (folder / "index.json").exists():
         return config
-    return config.model_copy(update={"imagery": find_sources(read_manifest(folder), folder)})
+    found = find_sources(
+        read_manifest(folder), folder, option="`geolocator index --resume` this folder --imagery"
+    )
+    return config.model_copy(update={"imagery": found})
 
 
 def _facts(summary: IndexSummary) -> dict[str, object]:

@@ -333,4 +333,5 @@ class Commands(QObject):
             QDesktopServices.openUrl(QUrl(address))
 
 
-_FOLDERS = QFileDialog.Option.ShowDirsOnly
+# An empty folder may become a workspace, one that holds something is refused: nothing is ever replaced.
+_FOLDERS = QFileDialog.Option.ShowDirsOnly | QFileDialog.Option.DontConfirmOverwrite

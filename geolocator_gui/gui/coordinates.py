@@ -123,6 +123,7 @@ def _from_mgrs(zone: int, band: str, square: str, digits: str) -> LonLat | None:
     return None
 
 
+_LONGEST = 120
 _NUMBER = r"[-+−]?\d+(?:[.,]\d+)?"
 _DECIMAL = re.compile(rf"^\s*({_NUMBER})\s*°?\s*([NSEW])?\s*[,;\s]\s*({_NUMBER})\s*°?\s*([NSEW])?\s*$", re.I)
 _DMS = re.compile(
@@ -144,6 +145,8 @@ def parse(text: str) -> LonLat | None:
     `52°31'12"N 13°24'18"E`, `33U 391776 5820073` (UTM with its band) and `33U UU 91776 20073` (MGRS).
     """
     text = text.strip()
+    if len(text) > _LONGEST:
+        return None  # whatever was pasted; the expressions below would search it for minutes
     if found := _MGRS.match(text):
         digits = re.sub(r"\s", "", found.group(4))
         return _from_mgrs(int(found.group(1)), found.group(2).upper(), found.group(3).upper(), digits)

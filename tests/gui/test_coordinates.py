@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +73,10 @@ def test_utm_agrees_with_proj(lat: float, lon: float) -> None:
     assert utm.northing == pytest.approx(north, abs=0.002)
     back = coordinates.from_utm(utm)
     assert back.lat == pytest.approx(lat, abs=1e-8)
+
+
+def test_a_long_text_is_no_position_and_takes_no_time() -> None:
+    began = time.monotonic()
+    for text in ("1" * 100_000, "1 " * 50_000, "52°" * 20_000, " " * 100_000 + "a"):
+        assert coordinates.parse(text) is None
+    assert time.monotonic() - began < 1

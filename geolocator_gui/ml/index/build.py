@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import importlib.metadata
 import logging
 import time
@@ -17,13 +16,13 @@ import numpy as np
 
 from geolocator_gui import __version__
 from geolocator_gui.configs import IndexConfig
-from geolocator_gui.errors import IndexFolderError
+from geolocator_gui.errors import IndexFolderError, InputError
 from geolocator_gui.events import Metric, Note, Pace, Steps
-from geolocator_gui.ml.index import durable
+from geolocator_gui.ml.index.begin import forget_empty, start_index
 from geolocator_gui.ml.index.cells import Cells
 from geolocator_gui.ml.index.finish import finish_index
-from geolocator_gui.ml.index.manifest import COPY_FILE, MANIFEST_FILE, Manifest, read_manifest, write_manifest
-from geolocator_gui.ml.index.plan import Plan, make_plan
+from geolocator_gui.ml.index.manifest import Manifest, write_manifest
+from geolocator_gui.ml.index.plan import make_plan
 from geolocator_gui.ml.index.reading import CutChips, ReadAhead, Reader, opened
 from geolocator_gui.ml.index.segments import CELL, BatchWriter
 
@@ -88,7 +87,7 @@ def build_index(
     """
     begin = time.perf_counter()
     plan = make_plan(config, folder, workspace_models)
-    manifest = _start(plan, folder)
+    manifest = start_index(plan, folder)
     for text in plan.notes:
         yield Note(text, "warning")
     cells = Cells(folder, manifest)
@@ -96,16 +95,20 @@ def build_index(
         yield Note(f"The index is whole: {manifest.count:,} chips.")
         return summarise(folder, manifest, cells, begin, 0.0, reused=True)
     yield Note(f"{plan.area.km2:,.2f} km², {plan.candidates:,} chips of {plan.side_m:g} m.")
-    encoder = open_encoder(plan.bundle, manifest, config)
     try:
-        manifest = note_encoder(folder, manifest, encoder)
-        times = yield from embed_batches(folder, manifest, cells, encoder, config.imagery)
-    finally:
-        encoder.close()
-    if times.changes:
-        manifest = manifest.updated(changes=(*manifest.changes, *times.changes))
-    timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin, "embedding": times.wall}
-    manifest = yield from finish_index(folder, manifest, cells, timings, troubles=times.troubles)
+        encoder = open_encoder(plan.bundle, manifest, config)
+        try:
+            manifest = note_encoder(folder, manifest, encoder)
+            times = yield from embed_batches(folder, manifest, cells, encoder, config.imagery)
+        finally:
+            encoder.close()
+        if times.changes:
+            manifest = manifest.updated(changes=(*manifest.changes, *times.changes))
+        timings = {"encoder": times.encoder, "wall": time.perf_counter() - begin, "embedding": times.wall}
+        manifest = yield from finish_index(folder, manifest, cells, timings, troubles=times.troubles)
+    except InputError:
+        forget_empty(folder)
+        raise
     return summarise(folder, manifest, cells, begin, times.encoder, reused=False)
 
 
@@ -123,53 +126,6 @@ def summarise(
         reused=reused,
         model=manifest.model_name,
     )
-
-
-def _start(plan: Plan, folder: Path) -> Manifest:
-    """The manifest of the folder if it is of this plan, else a new one."""
-    wanted = Manifest(
-        state="building",
-        fingerprint=plan.bundle.fingerprint,
-        model=plan.bundle.config.model_dump(mode="json"),
-        imagery=plan.imagery,
-        parts=plan.parts,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-    if any((folder / name).exists() for name in (MANIFEST_FILE, COPY_FILE)):
-        manifest = read_manifest(folder)
-        if not _same_build(manifest, wanted):
-            raise IndexFolderError(
-                "this folder holds an index of another area, imagery, grid or model",
-                path=folder,
-                hint="Choose another folder with --out, or delete this one.",
-            )
-        durable.sweep(folder)
-        return manifest
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        strange = [path for path in folder.iterdir() if path.name != "run" and not durable.is_scratch(path)]
-    except OSError as error:
-        raise durable.explain(error, folder) from error
-    if strange:
-        raise IndexFolderError(
-            f"this folder is not empty and not an index (it holds {strange[0].name!r})",
-            path=folder,
-            hint="Choose a new or empty folder.",
-        )
-    durable.sweep(folder)
-    write_manifest(folder, wanted)
-    return wanted
-
-
-def _same_build(manifest: Manifest, wanted: Manifest) -> bool:
-    """Whether the folder was started with these settings; what was added later does not count."""
-    if manifest.fingerprint != wanted.fingerprint:
-        return False
-    mine = [part.model_dump() for part in manifest.parts[: len(wanted.parts)]]
-    sources = [record.source for record in manifest.imagery[: len(wanted.imagery)]]
-    return mine == [part.model_dump() for part in wanted.parts] and sources == [
-        record.source for record in wanted.imagery
-    ]
 
 
 def open_encoder(bundle: Any, manifest: Manifest, config: IndexConfig) -> Encoder:
