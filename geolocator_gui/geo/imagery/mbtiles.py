@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from geolocator_gui.errors import ImageryError
+from geolocator_gui.geo.imagery.attribution import plain_attribution
 from geolocator_gui.geo.imagery.cache import DecodedTiles
 from geolocator_gui.geo.imagery.decode import Tile, TileDataError, common_tile_size, decode_tile, sniff
 from geolocator_gui.geo.imagery.tiled import Level, TiledSource, xyz_level
@@ -120,7 +121,7 @@ class MBTilesSource(TiledSource):
             metres_per_pixel=float(metres_per_pixel(middle, zooms[-1], tile_px)),
             crs="EPSG:3857",
             bands=3,
-            attribution=metadata.get("attribution", ""),
+            attribution=plain_attribution(metadata.get("attribution", "")),
             licence=metadata.get("license", metadata.get("licence", "")),
             extra={"tile_px": str(tile_px), "format": declared or ", ".join(sorted(kinds))},
         )

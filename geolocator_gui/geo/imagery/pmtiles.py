@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.errors import ImageryError
+from geolocator_gui.geo.imagery.attribution import plain_attribution
 from geolocator_gui.geo.imagery.cache import DecodedTiles
 from geolocator_gui.geo.imagery.decode import Tile, TileDataError, common_tile_size, decode_tile
 from geolocator_gui.geo.imagery.tiled import Level, TiledSource, xyz_level
@@ -155,7 +156,7 @@ class PMTilesSource(TiledSource):
             metres_per_pixel=float(metres_per_pixel((bounds.south + bounds.north) / 2, high, tile_px)),
             crs="EPSG:3857",
             bands=3,
-            attribution=str(facts.get("attribution", ""))[:500],
+            attribution=plain_attribution(facts.get("attribution", "")),
             licence=str(facts.get("license", facts.get("licence", "")))[:500],
             extra={"tile_px": str(tile_px), "format": header["tile_type"].name.lower()},
         )

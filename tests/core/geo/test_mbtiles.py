@@ -36,6 +36,20 @@ def test_rows_are_counted_from_the_south(tmp_path, ground):
         assert (west, south) == pytest.approx((12.2607, 63.9), abs=0.1) or west < source.info.bounds.east
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ('<a href="https://a.example" onclick="x()">&copy; Town &amp; Co</a>, a &lt; b', "© Town & Co, a < b"),
+        ("<script>alert(1)</script>Nobody < 3", "alert(1)Nobody < 3"),
+        ("<" * 100_000, "<" * 1000),
+    ],
+)
+def test_an_attribution_in_html_is_its_words(tmp_path, ground, written, words):
+    tiles = cut_tiles(ground, ZOOM, COLUMN, ROW)
+    with open_imagery(write_mbtiles(tmp_path / "a.mbtiles", tiles, attribution=written)) as source:
+        assert source.info.attribution == words
+
+
 def test_the_zoom_that_has_the_resolution_is_used(tmp_path, ground):
     tiles = cut_tiles(ground[:512, :512], ZOOM, COLUMN, ROW)
     half = ground[:512, :512].reshape(256, 2, 256, 2, 3).mean(axis=(1, 3)).round().astype(np.uint8)
