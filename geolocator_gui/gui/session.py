@@ -86,7 +86,7 @@ class Session(QObject):
         self.imagery_failed = False
         self.area: Area | None = None
         self.selected: int | None = None
-        self._claim = Claim(None)
+        self._claim, self._claiming = Claim(None), False
         self._undo = Undo(self.notifications, self)
         self.undo = self._undo.take_back
         self._save = QTimer(self, interval=1500, singleShot=True)
@@ -312,7 +312,7 @@ class Session(QObject):
             self.close_workspace()
         workspace, lists = opened.workspace, opened.lists
         self.workspace = workspace
-        self.background.run(partial(claim, workspace), partial(self._on_claimed, workspace))
+        self._ask_claim()
         self.settings.add_recent(workspace.root)
         self.pictures.forget()
         self.imagery_pool.keep_tiles_in(workspace.tiles)
@@ -333,9 +333,18 @@ class Session(QObject):
         for trouble in opened.troubles:
             self.notifications.error(trouble)
 
+    def _ask_claim(self) -> None:
+        # One at a time: two questions of this window would take each other for another window.
+        if self.workspace is not None and not self._claiming:
+            self._claiming = True
+            asked = partial(claim, self.workspace)
+            self.background.run(asked, partial(self._on_claimed, self.workspace))
+
     def _on_claimed(self, workspace: Workspace, made: Claim) -> None:
+        self._claiming = False
         if workspace is not self.workspace:
             made.give_up()
+            self._ask_claim()
             return
         self._claim = made
         if made.why:

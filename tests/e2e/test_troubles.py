@@ -176,3 +176,16 @@ def test_nothing_to_export_is_said(make_window, wait, town) -> None:
     window.exports.table(".csv", everything=True)
     window.exports.evidence(".pdf")
     assert window.toasts.texts() == ["There is nothing to export yet."]
+
+
+def test_a_workspace_that_is_opened_twice_at_once_is_not_taken_for_another_window(
+    make_window, wait, town
+) -> None:
+    window = make_window()
+    session = window.session
+    for _ in range(4):
+        session.open_workspace(town)
+    assert wait(lambda: session._claim.file is not None, 20), window.toasts.texts()
+    wait(lambda: False, 1)
+    assert session._claim.file is not None
+    assert window.toasts.texts() == []
