@@ -136,10 +136,10 @@ class RunFolder:
         try:
             with self.lock():
                 return False
+        except ConfigError:  # nobody can write here
+            return False
         except InputError:
             return True
-        except OSError:
-            return False
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -147,8 +147,17 @@ class RunFolder:
 
         Raises:
             InputError: Another process holds it.
+            ConfigError: The folder cannot be written.
         """
-        with (self.path / "lock").open("ab") as file:
+        try:
+            opened = (self.path / "lock").open("ab")
+        except OSError as error:
+            raise ConfigError(
+                f"this folder cannot be written ({error.strerror or error})",
+                path=self.thing,
+                hint="Check its permissions, or copy it to a place that you may write to.",
+            ) from error
+        with opened as file:
             for attempt in range(6):
                 try:
                     lock_file(file)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from geolocator_gui.cli_commands.console import drive, print_json
+from geolocator_gui.cli_commands.console import drive, names_in, print_json
 from geolocator_gui.cli_commands.index_words import (
     absolute,
     levels_of,
@@ -54,19 +55,27 @@ Circle = Annotated[str | None, typer.Option(metavar="LON,LAT,METRES", help="Area
 
 def _alone(folder: Path, steps: Steps[T], *, quiet: bool) -> T:
     """Drive a change while nobody else works in the folder."""
-    run = RunFolder(folder)
     if not (folder / "index.json").exists() and not (folder / "index.copy.json").exists():
         raise IndexFolderError(
             "there is no index in this folder",
             path=folder,
             hint="Build one with `geolocator index --imagery … --out` this folder.",
         )
-    try:
-        run.path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError("this folder cannot be written", path=folder) from error
-    with run.lock():
+    with _run_in(folder).lock():
         return drive(steps, quiet=quiet)
+
+
+def _run_in(folder: Path) -> RunFolder:
+    run = RunFolder(folder)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"this folder cannot be written ({error.strerror or error})",
+            path=folder,
+            hint="Choose a folder that you may write to.",
+        ) from error
+    return run
 
 
 def info(
@@ -301,7 +310,16 @@ def merge(
     """Join indexes of the same model into a new one; chips that they share are taken once."""
     from geolocator_gui.ml.index.merge import merge_indexes
 
-    report(drive(merge_indexes(folders, out), quiet=quiet), as_json=as_json)
+    new, before = not out.exists(), names_in(out)
+    run = _run_in(out)
+    try:
+        with run.lock():
+            summary = drive(merge_indexes(folders, out), quiet=quiet)
+    except InputError:
+        if "run" not in before and names_in(out) == before | {"run"}:  # refused before anything was made
+            shutil.rmtree(out if new else run.path)
+        raise
+    report(summary, as_json=as_json)
 
 
 def export(

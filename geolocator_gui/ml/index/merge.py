@@ -55,9 +55,10 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
         yield Note("The indexes were embedded with different back-ends or precisions.", "warning")
     writer = BatchWriter(out, 0, manifest.dimension)
     pace = Pace("Copying chips", cells.batches, "batches", done=len(writer.commits))
-    first_batch = first_part = first_source = 0
+    first_batch = first_part = 0
+    _, places = _imagery(folders, sources, out)
     try:
-        for folder, source, commits in zip(folders, sources, journals, strict=True):
+        for folder, source, commits, place in zip(folders, sources, journals, places, strict=True):
             for commit in commits:
                 batch = first_batch + commit.batch
                 if batch < len(writer.commits):
@@ -67,7 +68,7 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
                 fresh, _ = cells.chips(batch)
                 keep = np.isin(records["cell"], fresh.ids)
                 records["part"] += first_part
-                records["source"] += first_source
+                records["source"] = np.array(place, records["source"].dtype)[records["source"]]
                 skipped = dict(commit.skipped)
                 if not keep.all():
                     skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
@@ -75,7 +76,6 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
                 yield from pace.at(batch + 1)
             first_batch += len(commits)
             first_part += len(source.parts)
-            first_source += len(source.imagery)
     finally:
         writer.close()
     timings = {"wall": time.perf_counter() - begin}
@@ -98,21 +98,37 @@ def _check(folders: Sequence[Path], sources: Sequence[Manifest]) -> None:
             )
 
 
-def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> Manifest:
-    parts: list[PartRecord] = []
-    removed: list[Removal] = []
-    imagery: list[ImageryRecord] = []
+def _imagery(
+    folders: Sequence[Path], sources: Sequence[Manifest], out: Path
+) -> tuple[list[ImageryRecord], list[list[int]]]:
+    """The imagery of all indexes, each once, and for each index the new places of its own."""
+    found: list[ImageryRecord] = []
+    places: list[list[int]] = []
     for folder, source in zip(folders, sources, strict=True):
-        shift, here = len(imagery), len(parts)
+        here: list[int] = []
         for record in source.imagery:
             path, settings = local_part(record.source)
             item = record.source if path is None else str(folder / path) + settings
-            imagery.append(record.model_copy(update={"source": relative_source(item, out)}))
+            record = record.model_copy(update={"source": relative_source(item, out)})
+            if record not in found:
+                found.append(record)
+            here.append(found.index(record))
+        places.append(here)
+    return found, places
+
+
+def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> Manifest:
+    parts: list[PartRecord] = []
+    removed: list[Removal] = []
+    imagery, places = _imagery(folders, sources, out)
+    for source, place in zip(sources, places, strict=True):
+        here = len(parts)
         for part in source.parts:
-            parts.append(part.model_copy(update={"imagery": tuple(n + shift for n in part.imagery)}))
+            order = dict.fromkeys(place[number] for number in part.imagery)
+            parts.append(part.model_copy(update={"imagery": tuple(order)}))
         for removal in source.removed:
-            places = {"first": removal.first + here, "stop": removal.stop + here}
-            removed.append(removal.model_copy(update=places))
+            span = {"first": removal.first + here, "stop": removal.stop + here}
+            removed.append(removal.model_copy(update=span))
     names = ", ".join(part.area_name for source in sources for part in source.parts[:1])
     wanted = Manifest(
         state="building",
@@ -140,7 +156,7 @@ def _start(folders: Sequence[Path], sources: Sequence[Manifest], out: Path) -> M
             )
         durable.sweep(out)
         return manifest
-    check_new_folder(out)
+    check_new_folder(out, besides="run")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

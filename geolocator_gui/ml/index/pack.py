@@ -223,12 +223,18 @@ def import_index(file: Path, folder: Path) -> Steps[Path]:
     return folder
 
 
-def check_new_folder(folder: Path) -> None:
-    """Refuse what cannot become the folder of a new index; raises `IndexFolderError`."""
+def check_new_folder(folder: Path, *, besides: str = "") -> None:
+    """Refuse what cannot become the folder of a new index; raises `IndexFolderError`.
+
+    Args:
+        folder: May not exist yet.
+        besides: A name that may lie in it.
+    """
     try:
         if folder.exists() and not folder.is_dir():
             raise IndexFolderError("this is a file, not a folder", path=folder, hint="Choose a new folder.")
-        if folder.exists() and not all(map(durable.is_scratch, folder.iterdir())):
+        names = folder.iterdir() if folder.exists() else ()
+        if not all(durable.is_scratch(path) or path.name == besides for path in names):
             raise IndexFolderError("this folder is not empty", path=folder, hint="Choose a new folder.")
     except OSError as error:
         raise IndexFolderError(

@@ -9,7 +9,7 @@ import pytest
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import AreaError, IndexFolderError
-from geolocator_gui.events import finish
+from geolocator_gui.events import Note, finish
 from geolocator_gui.geo.area import area_from_bbox
 from geolocator_gui.ml.index import Index, build_index, read_manifest
 from geolocator_gui.ml.index.change import extend_index, refresh_index, remove_area
@@ -263,3 +263,28 @@ def test_a_moved_folder_works(copy, tmp_path, world):
     folder = tmp_path / "elsewhere" / "whole"
     assert Index.open(folder).count > 30
     assert finish(refresh_index(folder, model=str(world / "model"), threads=1)).reused
+
+
+def test_one_file_is_one_imagery_however_often_it_is_named(half, config, whole, tmp_path):
+    _, east = halves(Index.open(whole))
+    again = IndexConfig(imagery=config.imagery, bbox=east, threads=1)
+    finish(extend_index(half, again, workspace_models=tmp_path / "models"))
+    assert len(read_manifest(half).imagery) == 1
+    finish(build_index(config.model_copy(update={"bbox": east}), tmp_path / "east"))
+    merged = tmp_path / "merged"
+    finish(merge_indexes([half, tmp_path / "east"], merged))
+    assert len(read_manifest(merged).imagery) == 1
+    assert set(Index.open(merged).chips.source.tolist()) == {0}
+    finish(export_index(merged, tmp_path / "merged.zip", with_imagery=True))
+    with zipfile.ZipFile(tmp_path / "merged.zip") as archive:
+        assert sum(name.startswith("imagery/") for name in archive.namelist()) == 1
+
+
+def test_an_area_without_room_for_a_level_does_not_keep_others_from_it(half, whole, tmp_path):
+    west, south, east, north = Index.open(whole).bounds
+    corner = (west, south, west + (east - west) * 0.4, south + (north - south) * 0.7)
+    finish(extend_index(half, IndexConfig(imagery=(), bbox=corner), workspace_models=tmp_path / "models"))
+    steps = extend_index(half, IndexConfig(imagery=(), levels=(1, 2)), workspace_models=tmp_path / "models")
+    notes = [event.text for event in steps if isinstance(event, Note)]
+    assert any("Left out" in text and "smaller than one chip" in text for text in notes)
+    assert [part.level for part in read_manifest(half).parts] == [1, 1, 2]

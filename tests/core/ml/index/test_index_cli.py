@@ -229,3 +229,29 @@ def test_numpys_threads_are_one_whatever_the_shell_says(run, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
     assert run("--version")[0] == 0
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_resume_takes_where_things_are_now_and_nothing_else(run, build, tmp_path, world):
+    run(*build, "--out", tmp_path / "index")
+    code, _, err = run("index", "--resume", tmp_path / "index", "--overlap", "0")
+    assert code == 2
+    assert "--overlap cannot be changed" in err
+    code, out, _ = run(
+        "index", "--resume", tmp_path / "index", "--imagery", world / "ground.mbtiles", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["reused"]
+
+
+def test_a_refused_merge_leaves_nothing_behind(run, build, tmp_path):
+    run(*build, "--out", tmp_path / "index")
+    code, _, err = run("index", "merge", tmp_path / "index", tmp_path / "none", "--out", tmp_path / "merged")
+    assert code == 2
+    assert "no index in this folder" in err
+    assert not (tmp_path / "merged").exists()
+
+
+def test_size_of_an_index_below_a_folder_named_run(run, build, tmp_path):
+    run(*build, "--out", tmp_path / "run" / "index")
+    _, out, _ = run("index", "info", tmp_path / "run" / "index", "--json")
+    assert json.loads(out)["bytes"] > 1000
