@@ -70,6 +70,9 @@ class ImagerySource(ABC):
             ImageryError: The source is gone. Local sources have nothing to do.
         """
 
+    def look_anew(self) -> None:  # noqa: B027
+        """From now on use nothing fetched before that the server does not confirm; for sources far away."""
+
     @property
     def trouble(self) -> str:
         """In words what was wrong with imagery that is there but could not be used so far; "" for nothing."""

@@ -100,6 +100,7 @@ class Fetcher:
         requests: Requests sent so far.
         corrupt: Tiles given up because no attempt brought a whole picture.
         reason: What was wrong with the last of them, in words.
+        newer_than: Unix seconds; what the cache holds from before is used only if the server confirms it.
     """
 
     def __init__(self, name: str, cache: TileCache | None, manners: Manners) -> None:
@@ -131,6 +132,7 @@ class Fetcher:
         self.requests = 0
         self.corrupt = 0
         self.reason = ""
+        self.newer_than = 0.0
         self._whole = 0
         self._bad: dict[str, float] = {}
 
@@ -167,11 +169,12 @@ class Fetcher:
             ImageryError: The server refuses, or does not answer after all attempts.
         """
         kept = self._cache.get(key) if self._cache is not None else None
-        if kept is not None and kept.is_fresh:
+        held = kept.body if kept is not None and kept.status == 200 else None
+        if kept is not None and kept.is_fresh and kept.fetched >= self.newer_than:
             self._whole += kept.status == 200
-            return kept.body if kept.status == 200 else None
+            return held
         if time.monotonic() < self._bad.get(key, -math.inf):
-            return None
+            return held
         reason, bad = "", False
         for attempt in range(self._manners.attempts):
             if attempt:
@@ -200,9 +203,9 @@ class Fetcher:
                     hint="Open the address of one of its tiles in a browser to see what it says; "
                     "it may want a key, or the address may be another.",
                 )
-            return None
-        if kept is not None and kept.status == 200:
-            return kept.body  # old imagery is better than none while the server is away
+            return held
+        if held is not None and not self.newer_than:
+            return held  # old imagery is better than none while the server is away
         raise ImageryError(
             f"the server does not deliver ({reason}, {self._manners.attempts} attempts)",
             path=self._name,

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from geolocator_gui.errors import FaultError
@@ -30,6 +30,7 @@ class Kept:
         etag: As sent, or "".
         last_modified: As sent, or "".
         expires: Unix seconds until which it is used without asking.
+        fetched: Unix seconds when the server last gave or confirmed it; set when it is kept.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Kept:
     etag: str
     last_modified: str
     expires: float
+    fetched: float = field(default=0.0, compare=False)
 
     @property
     def is_fresh(self) -> bool:
@@ -80,7 +82,8 @@ class TileCache:
             row = (
                 self._connection()
                 .execute(
-                    "SELECT status, body, kind, etag, last_modified, expires FROM tiles WHERE key=?", (key,)
+                    "SELECT status, body, kind, etag, last_modified, expires, fetched FROM tiles WHERE key=?",
+                    (key,),
                 )
                 .fetchone()
             )

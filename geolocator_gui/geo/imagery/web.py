@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,10 @@ class WebTiles(TiledSource):
     def clone(self) -> Self:
         """The same server for another thread; limits, cache and decoded tiles are shared."""
         return type(self)(self.info, self.levels, self._address_of, self._fetcher.share(), self.tiles)
+
+    def look_anew(self) -> None:
+        """Ask the server again for every tile, also where the cache still counts it as fresh."""
+        self._fetcher.newer_than = time.time()
 
     def close(self) -> None:
         """The last clone's call ends the connections."""

@@ -250,6 +250,8 @@ def produce(
     batches: Iterable[int],
     times: Times,
     stored: Callable[[int], tuple[NDArray[np.float16], NDArray[np.void]] | None] | None = None,
+    *,
+    anew: bool = False,
 ) -> Iterator[tuple[int, Embedded]]:
     """Cut ahead in threads, embed here: batches in order, ready to be committed.
 
@@ -262,6 +264,7 @@ def produce(
         times: Where the encoder's seconds go.
         stored: Vectors and cells that a batch had before, None where they are damaged; a batch whose cells
             are the same keeps its vectors.
+        anew: Ask servers again for tiles that were fetched before.
     """
     model = encoder.config
     most = max(part.max_missing for part in manifest.parts)
@@ -275,6 +278,8 @@ def produce(
 
     stack = contextlib.ExitStack()
     sources = stack.enter_context(opened(imagery))
+    for source in sources if anew else ():
+        source.look_anew()
 
     def look_for_trouble() -> None:
         found = [f"{source.info.name}: {source.trouble}" for source in sources if source.trouble]

@@ -243,7 +243,7 @@ def refresh_index(
     changed = 0
     try:
         todo = range(len(writer.commits), cells.batches)
-        for batch, item in produce(old, cells, encoder, sources, todo, times, stored):
+        for batch, item in produce(old, cells, encoder, sources, todo, times, stored, anew=True):
             changed += not item.reused and batch not in damaged
             writer.commit(item.vectors, item.cells, item.skipped, item.filled)
             yield from pace.at(batch + 1)
@@ -264,6 +264,9 @@ def refresh_index(
         yield Note("No chip has changed.")
         return summarise(folder, manifest, cells, begin, times.encoder, reused=True)
     text = f"Refreshed: {changed} batch(es) had changed imagery."
+    if writer.rows < old.count:
+        lost = f"{old.count - writer.rows:,} chips fewer than before: their ground shows no imagery now."
+        yield Note(lost, "warning")
     if damaged:
         text = f"{text[:-1]}, {len(damaged)} damaged batch(es) were embedded anew."
         yield Note(text, "warning")

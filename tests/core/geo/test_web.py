@@ -60,6 +60,29 @@ def opened(server, tmp_path, settings="", template=None):
     return open_imagery(text, tiles_dir=tmp_path / "tiles")
 
 
+def test_fresh_tiles_are_asked_for_again_where_that_is_wanted(server, tmp_path, ground, quick):
+    with opened(server, tmp_path) as source:
+        source.prefetch([box()], 768, 768)
+    mirrored = cut_tiles(ground[:, ::-1].copy(), ZOOM, COLUMN, ROW)
+    server.tiles[ZOOM, COLUMN, ROW] = mirrored[ZOOM, COLUMN, ROW]
+    server.faults[ZOOM, COLUMN + 1, ROW] = ["html"] * 9
+    with opened(server, tmp_path) as source:
+        source.look_anew()
+        twin = source.clone()
+        source.prefetch([box()], 768, 768)
+        pixels = source.read(box(), 768, 768).pixels
+        twin.read(box(), 768, 768)
+        twin.close()
+    assert server.statuses[304] == 7
+    assert np.array_equal(pixels[:256, :256], ground[:256, ::-1][:, :256])
+    assert np.array_equal(pixels[:, 256:], ground[:, 256:])  # what came spoilt is as it was
+    server.faults = {(ZOOM, COLUMN, ROW): ["503"] * 9}
+    with opened(server, tmp_path) as source:
+        source.look_anew()
+        with pytest.raises(ImageryError, match="does not deliver"):
+            source.read(box(), 768, 768)
+
+
 def test_tiles_are_fetched_once_and_kept(server, tmp_path, ground):
     with opened(server, tmp_path) as source:
         source.prefetch([box()], 768, 768)

@@ -7,11 +7,13 @@ import pytest
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import ConfigError, ImageryError, IndexFolderError
 from geolocator_gui.events import finish
+from geolocator_gui.geo.projection import tile_bounds_lonlat
 from geolocator_gui.ml.index import Index, build_index, read_manifest
 from geolocator_gui.ml.index.change import extend_index, refresh_index
 from geolocator_gui.ml.index.undo import undo_change
 from geolocator_gui.ml.index.verify import verify_index
 from tests.core.geo.makers import cut_tiles, texture, write_mbtiles
+from tests.core.geo.tile_server import TileServer
 from tests.core.ml.index.conftest import COLUMN, ROW, ZOOM, lasting_bytes
 
 
@@ -24,6 +26,20 @@ def test_a_refresh_on_foreign_imagery_leaves_the_index_as_it_was(copy, world, tm
     assert lasting_bytes(copy) == before
     assert finish(verify_index(copy)).sound
     assert finish(refresh_index(copy, model=model, threads=1)).reused
+
+
+def test_a_refresh_sees_what_a_server_shows_now(config, world, tmp_path, monkeypatch):
+    monkeypatch.setenv("GEOLOCATOR_TILES", str(tmp_path / "tiles"))
+    with TileServer(cut_tiles(texture(768, 768, seed=5), ZOOM, COLUMN, ROW)) as server:
+        source = f"{server.template}#min_zoom={ZOOM}&max_zoom={ZOOM}"
+        west, _, _, north = tile_bounds_lonlat(COLUMN, ROW, ZOOM)
+        _, south, east, _ = tile_bounds_lonlat(COLUMN + 2, ROW + 2, ZOOM)
+        served = config.model_copy(update={"imagery": (source,), "bbox": (west, south, east, north)})
+        finish(build_index(served, tmp_path / "index"))
+        assert finish(refresh_index(tmp_path / "index", model=str(world / "model"), threads=1)).reused
+        server.tiles.update(cut_tiles(texture(768, 768, seed=6), ZOOM, COLUMN, ROW))
+        assert not finish(refresh_index(tmp_path / "index", model=str(world / "model"), threads=1)).reused
+    assert finish(verify_index(tmp_path / "index")).sound
 
 
 def test_a_refresh_that_cannot_begin_has_not_begun(copy, world):
