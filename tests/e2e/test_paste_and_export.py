@@ -14,6 +14,7 @@ pytestmark = pytest.mark.gui
 def paste(mime: QMimeData, window) -> None:
     QGuiApplication.clipboard().setMimeData(mime)
     window.commands.paste()
+    QGuiApplication.clipboard().clear()  # what Python made must not outlive Python: the process would crash
 
 
 @pytest.mark.timeout(400)
