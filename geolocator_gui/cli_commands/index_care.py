@@ -329,13 +329,18 @@ def export(
         bool,
         typer.Option("--with-imagery", help="Put the imagery's files in too."),
     ] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Write an index as one file: chips, vectors, fingerprint and attribution."""
     from geolocator_gui.ml.index.pack import export_index
 
     made = drive(export_index(folder, file, with_imagery=with_imagery), quiet=quiet)
-    print(f"{made}: {people_bytes(made.stat().st_size)}")
+    size = made.stat().st_size
+    if as_json:
+        print_json({"index": str(folder), "file": str(made), "bytes": size})
+    else:
+        print(f"{made}: {people_bytes(size)}")
 
 
 def import_(
@@ -344,6 +349,7 @@ def import_(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the index; by default the file's name."),
     ] = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Unpack an exported index and check every byte of it."""
@@ -351,7 +357,11 @@ def import_(
     from geolocator_gui.ml.index.pack import import_index
 
     folder = drive(import_index(file, out or Path.cwd() / file.stem), quiet=quiet)
-    print(f"{folder}: {read_manifest(folder).count:,} chips")
+    count = read_manifest(folder).count
+    if as_json:
+        print_json({"index": str(folder), "file": str(file), "chips": count})
+    else:
+        print(f"{folder}: {count:,} chips")
 
 
 VERBS: dict[str, Callable[..., Any]] = {

@@ -148,7 +148,9 @@ def _extended(
         for source in open_sources:
             source.close()
     order = (*range(own, own + len(new)), *range(own))
-    levels = _new_levels(config, manifest) if _is_own(areas, manifest) else config.levels
+    named = any(item is not None for item in (config.area, config.bbox, config.circle))
+    again = named and _taken_out(areas, manifest)
+    levels = config.levels if again or not _is_own(areas, manifest) else _new_levels(config, manifest)
     grids: list[ChipGrid] = []
     for number, area in enumerate(areas, 1):
         try:
@@ -182,6 +184,14 @@ def _areas(manifest: Manifest) -> list[Area]:
 def _is_own(areas: Sequence[Area], manifest: Manifest) -> bool:
     known = [part.geometry for part in manifest.parts[: manifest.whole_parts]]
     return all(plain(area.to_geojson()["geometry"]) in known for area in areas)
+
+
+def _taken_out(areas: Sequence[Area], manifest: Manifest) -> bool:
+    """Whether ground of these areas was removed from the index, so that they can be added again."""
+    from shapely.geometry import shape
+
+    gone = [shape(removal.geometry) for removal in manifest.removed]
+    return any(area.geometry.intersects(ground) for area in areas for ground in gone)
 
 
 def _new_levels(config: IndexConfig, manifest: Manifest) -> tuple[int, ...]:
@@ -219,8 +229,12 @@ def refresh_index(
     manifest = settled(folder, "refreshing")
     sources = find_sources(manifest, folder, imagery)
     bundle = bundle_of(manifest, model, workspace_models)
-    with opened(sources):  # what cannot be opened is told before anything has begun
-        pass
+    with opened(sources) as there:  # what cannot be opened is told before anything has begun
+        wanted_m = manifest.parts[0].side_m / int(manifest.model["satellite_source_px"])
+        records = tuple(
+            imagery_record(source, item, folder, wanted_m)
+            for source, item in zip(there, sources, strict=True)
+        )
     encoder = open_encoder(bundle, manifest, IndexConfig(imagery=sources, device=device, threads=threads))
     if manifest.state != "refreshing":
         manifest = manifest.updated(state="refreshing")
@@ -260,7 +274,7 @@ def refresh_index(
         )
     before = [commits[batch].vectors for batch in sorted(commits)]
     if not changed and not damaged and [commit.vectors for commit in writer.commits] == before:
-        manifest = undo_refresh(folder, old)
+        manifest = undo_refresh(folder, old.updated(imagery=records))
         yield Note("No chip has changed.")
         return summarise(folder, manifest, cells, begin, times.encoder, reused=True)
     text = f"Refreshed: {changed} batch(es) had changed imagery."
@@ -272,6 +286,7 @@ def refresh_index(
         yield Note(text, "warning")
     manifest = old.updated(
         generation=old.generation + 1,
+        imagery=records,
         changes=(*old.changes, *times.changes, text),
         files={**old.files, **packed_files(folder, old)},  # its imagery may be new, too
     )

@@ -232,6 +232,11 @@ def read_manifest(folder: Path) -> Manifest:
             return parse(path.read_bytes(), path)
         except FileNotFoundError:
             continue
+        except NotADirectoryError as error:
+            hint = "Unpack it first with `geolocator index import`." if folder.suffix == ".zip" else ""
+            raise IndexFolderError(
+                "this is a file, not the folder of an index", path=folder, hint=hint
+            ) from error
         except OSError as error:
             raise IndexFolderError(f"cannot be read ({error.strerror or error})", path=path) from error
         except IndexFolderError as error:

@@ -16,7 +16,7 @@ from geolocator_gui.ml.index.change import extend_index, refresh_index, remove_a
 from geolocator_gui.ml.index.merge import merge_indexes
 from geolocator_gui.ml.index.pack import export_index, import_index
 from geolocator_gui.ml.index.verify import verify_index
-from tests.core.geo.makers import png, texture
+from tests.core.geo.makers import cut_tiles, png, texture, write_mbtiles
 from tests.core.ml.index.conftest import COLUMN, ROW, ZOOM, lasting_bytes, tiny_model
 
 
@@ -288,3 +288,28 @@ def test_an_area_without_room_for_a_level_does_not_keep_others_from_it(half, who
     notes = [event.text for event in steps if isinstance(event, Note)]
     assert any("Left out" in text and "smaller than one chip" in text for text in notes)
     assert [part.level for part in read_manifest(half).parts] == [1, 1, 2]
+
+
+def test_a_removed_area_can_be_added_again(copy, whole, world):
+    _, east = halves(Index.open(whole))
+    model, box = str(world / "model"), IndexConfig(imagery=(), bbox=east, threads=1)
+    finish(extend_index(copy, box, model=model))
+    before = by_cell(copy)
+    finish(remove_area(copy, area_from_bbox(east, "east")))
+    assert len(by_cell(copy)) < len(before)
+    with pytest.raises(AreaError, match="nothing to add"):  # nobody named it
+        finish(extend_index(copy, IndexConfig(imagery=(), threads=1), model=model))
+    finish(extend_index(copy, box, model=model))
+    assert by_cell(copy) == before
+    assert finish(verify_index(copy)).sound
+
+
+def test_a_refresh_remembers_where_the_imagery_is_and_whose(copy, world, tmp_path):
+    new = tmp_path / "new.mbtiles"
+    tiles = cut_tiles(texture(768, 1280, seed=5), ZOOM, COLUMN, ROW)
+    write_mbtiles(new, tiles, attribution="Somebody else", name="Ground 2")
+    (copy.parent / "ground.mbtiles").unlink()
+    model = str(world / "model")
+    finish(refresh_index(copy, imagery=[str(new)], model=model, threads=1))
+    assert read_manifest(copy).attribution == "Somebody else"
+    assert finish(refresh_index(copy, model=model, threads=1)).reused

@@ -255,3 +255,16 @@ def test_size_of_an_index_below_a_folder_named_run(run, build, tmp_path):
     run(*build, "--out", tmp_path / "run" / "index")
     _, out, _ = run("index", "info", tmp_path / "run" / "index", "--json")
     assert json.loads(out)["bytes"] > 1000
+
+
+def test_export_and_import_answer_in_json_and_a_zip_is_told_from_an_index(run, build, tmp_path):
+    run(*build, "--out", tmp_path / "index")
+    packed = tmp_path / "index.zip"
+    code, out, _ = run("index", "export", tmp_path / "index", packed, "--json")
+    assert (code, json.loads(out)["bytes"]) == (0, packed.stat().st_size)
+    code, out, _ = run("index", "import", packed, "--out", tmp_path / "back", "--json")
+    assert (code, json.loads(out)["index"]) == (0, str(tmp_path / "back"))
+    code, _, err = run("index", "info", packed)
+    assert code == 2
+    assert "not the folder of an index" in err
+    assert "index import" in err
