@@ -260,11 +260,7 @@ def checked_model_name(name: str) -> str:
 
 TOWN_PAIRS = 4_000
 """Rendered pairs have no end; presets count an epoch of the town as so many."""
-PRESET_TITLES = {
-    "fine-tune": "Fine-tune on my photos",
-    "published": "Published recipe",
-    "quick": "Quick test",
-}
+PRESETS = ("fine-tune", "published", "quick")
 
 
 def preset(name: str, pairs: int) -> dict[str, Any]:
@@ -319,7 +315,7 @@ def preset(name: str, pairs: int) -> dict[str, Any]:
             "sampling": {"mine_every": 1},
             "town": {"towns": 4, "start_with": 2, "towns_per_batch": 2, "size_m": 400.0, "gap_m": 8.0},
         }
-    raise ConfigError(f"there is no preset '{name}'", hint=f"Presets: {', '.join(PRESET_TITLES)}.")
+    raise ConfigError(f"there is no preset '{name}'", hint=f"Presets: {', '.join(PRESETS)}.")
 
 
 def with_settings(run: TrainRun, settings: Sequence[str]) -> TrainRun:

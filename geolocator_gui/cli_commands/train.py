@@ -15,7 +15,7 @@ from geolocator_gui.cli_commands.mine import models_beside
 from geolocator_gui.errors import ConfigError, DataError
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.training import (
-    PRESET_TITLES,
+    PRESETS,
     TOWN_PAIRS,
     TrainRun,
     checked_model_name,
@@ -43,7 +43,7 @@ def train(
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME|DIR", help="The model to start from.")] = "demo-town",
     preset_name: Annotated[
-        str, typer.Option("--preset", metavar="P", help=f"One of {', '.join(PRESET_TITLES)}.")
+        str, typer.Option("--preset", metavar="P", help=f"One of {', '.join(PRESETS)}.")
     ] = "fine-tune",
     settings: Annotated[
         list[str] | None,

@@ -12,14 +12,14 @@ from geolocator_gui.errors import ConfigError
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.training import planning
 from geolocator_gui.gui.training.child import Child
-from geolocator_gui.gui.training.planning import TOWN, Found
+from geolocator_gui.gui.training.planning import TOWN, Found, preset_title
 from geolocator_gui.gui.training.prober import Prober
 from geolocator_gui.gui.training.settings_dialog import SettingsDialog
 from geolocator_gui.gui.training.tables import AsideDialog
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Label, button, link, narrow_combo, number_box, row, tool
 from geolocator_gui.pairs_folder import PairsConfig
-from geolocator_gui.training import PRESET_TITLES, TrainRun, with_settings
+from geolocator_gui.training import PRESETS, TrainRun, with_settings
 
 _PAUSE_MS = 500
 
@@ -58,8 +58,8 @@ class TrainForm(QWidget):
         self.make_button = button(self.tr("Make pairs"), self.make_pairs, icon="content-cut")
         self.model = narrow_combo()
         self.preset = narrow_combo()
-        for key, title in PRESET_TITLES.items():
-            self.preset.addItem(title, key)
+        for key in PRESETS:
+            self.preset.addItem(preset_title(key), key)
         self.views = QCheckBox(self.tr("Learn ordinary photos too"))
         self.views.setToolTip(
             self.tr(

@@ -13,9 +13,9 @@ from geolocator_gui.gui.tokens import MARGIN
 from geolocator_gui.gui.training.cards import line_of
 from geolocator_gui.gui.training.follow import Training
 from geolocator_gui.gui.training.hard_strip import HardStrip
+from geolocator_gui.gui.training.planning import preset_title
 from geolocator_gui.gui.training.plots import Plots
 from geolocator_gui.gui.widgets.basics import Empty, Label, button, row, tool
-from geolocator_gui.training import PRESET_TITLES
 
 ACTIONS = (
     "start",
@@ -181,11 +181,11 @@ class LiveView(QWidget):
         self.log.verticalScrollBar().setValue(self.log.verticalScrollBar().maximum())
 
     def _words(self, row: RunRow, run: Training | None) -> str:
-        parts = ["failed" if row.state == "failed" else line_of(row, run)]
+        parts = [self.tr("failed") if row.state == "failed" else line_of(row, run)]
         if run is not None and row.state == "running" and (held := run.last.get("gpu_memory_gb")):
             parts.append(self.tr("{size} of GPU memory").format(size=wording.size(held * 1e9)))
         if run is not None and run.config is not None:
-            parts.append(PRESET_TITLES.get(run.config.preset, run.config.preset))
+            parts.append(preset_title(run.config.preset))
             town = run.config.data == "town:"
             parts.append(self.tr("the demo town") if town else run.config.data)
         return " · ".join(parts)

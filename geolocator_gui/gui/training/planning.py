@@ -21,6 +21,16 @@ KINDS = {
     "u1652-d2s": QT_TRANSLATE_NOOP("Planning", "University-1652, drone to satellite"),
     "u1652-s2d": QT_TRANSLATE_NOOP("Planning", "University-1652, satellite to drone"),
 }
+PRESET_TITLES = {
+    "fine-tune": QT_TRANSLATE_NOOP("Planning", "Fine-tune on my photos"),
+    "published": QT_TRANSLATE_NOOP("Planning", "Published recipe"),
+    "quick": QT_TRANSLATE_NOOP("Planning", "Quick test"),
+}
+
+
+def preset_title(name: str) -> str:
+    """A preset in words."""
+    return translate("Planning", PRESET_TITLES.get(name, name))
 
 
 @dataclass(frozen=True)
