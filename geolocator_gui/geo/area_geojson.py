@@ -23,9 +23,12 @@ def read_geojson(path: Path) -> tuple[list[Polygon], list[str]]:
         AreaError: It is not GeoJSON or holds no polygon.
     """
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        data = path.read_bytes()
+        document = json.loads(data)  # UTF-8, or UTF-16 as some editors write it
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        if not data.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0").startswith((b"{", b"[")):
+            reason = "it is of none of the kinds known"
         raise AreaError(
             f"this is not an area file that can be read ({reason})",
             path=path,

@@ -52,6 +52,12 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
         ProjError,
         ValueError,
     ) as error:
+        if "not recognized as being in a supported file format" in str(error):
+            raise AreaError(
+                "this is not an area file that can be read",
+                path=path,
+                hint="Use GeoJSON, KML, KMZ, GPX, Shapefile or GeoPackage.",
+            ) from error
         raise AreaError(
             f"the area file cannot be read ({error})",
             path=path,

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 STRIPE_COLUMNS = 128
 MAX_ROWS = 5_000_000
 MAX_RUNS = 100_000_000  # rows of all stripes: what is kept of a grid, 8 bytes each
+_SMALLER = "Take a smaller area, a larger chip or less overlap."
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ class ChipGrid:
         _, south, _, north = self._shape.bounds
         first = int(np.ceil(south / self._dlat - self.phase[0] - 1e-9))
         last = int(np.floor(north / self._dlat - self.phase[0] + 1e-9))
+        if last - first > 2 * MAX_ROWS:
+            raise AreaError(f"the area is {last - first:,} rows of chips high", hint=_SMALLER)
         numbers = np.arange(last, first - 1, -1, dtype=np.int64)
         lat = np.abs(self._lat(numbers)) + np.degrees(self.side_m / 2 / EARTH_RADIUS_M)
         kept: NDArray[np.int64] = numbers[lat < MAX_LATITUDE]
@@ -179,11 +182,11 @@ class ChipGrid:
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         """First chip of each (stripe, row), and the count."""
-        stripes, rows = len(self._stripes) - 1, len(self._row_numbers)
+        rows, stripes = len(self._row_numbers), len(self._stripes) - 1
         if rows > MAX_ROWS or stripes * rows > MAX_RUNS:
             raise AreaError(
                 f"the area is {rows:,} rows of chips high and {stripes * STRIPE_COLUMNS:,} chips wide",
-                hint="Take a smaller area, a larger chip or less overlap.",
+                hint=_SMALLER,
             )
         counts = np.zeros((stripes, len(self._row_numbers)), np.int64)
         for index, row in enumerate(self._row_numbers):

@@ -117,6 +117,7 @@ def test_other_crs_is_converted(tmp_path):
     [
         (b"", "empty"),
         (b"hello", "not an area file"),
+        (b"POLYGON((0 0,1 1,1 0,0 0))", "none of the kinds"),
         (b"[1,2]", "not GeoJSON"),
         (b'{"type":"Point","coordinates":[1,2]}', "no polygon"),
         (b'{"type":"FeatureCollection","features":[]}', "no polygon"),
@@ -142,6 +143,12 @@ def test_bad_files_get_a_clear_answer(tmp_path, content, words):
         read_area(path)
     assert words in str(caught.value)
     assert "area.geojson" in str(caught.value)
+
+
+def test_geojson_in_utf_16_is_read(tmp_path):
+    path = geojson(tmp_path / "a.geojson", polygon([[10, 50], [11, 50], [11, 51], [10, 50]]))
+    path.write_bytes(path.read_text().encode("utf-16"))
+    assert read_area(path).contains(10.9, 50.1)
 
 
 def test_missing_file_and_folder(tmp_path):

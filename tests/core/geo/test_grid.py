@@ -144,3 +144,8 @@ def test_a_wide_area_is_ordered_in_stripes_and_held_in_little_memory():
     assert time.process_time() - start < 20
     first = grid.rows(0, 100_000)
     assert np.ptp(first.lon) < 0.2
+
+
+def test_chips_of_nothing_are_refused_before_memory_is_full():
+    with pytest.raises(AreaError, match="rows of chips high"):
+        build_grid(area_from_bbox((10, 50, 11, 51)), 1e-9, 0.5)
