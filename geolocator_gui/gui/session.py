@@ -166,8 +166,8 @@ class Session(QObject):
 
     # -- what is chosen -----------------------------------------------------------------------------------
 
-    def set_index(self, row: IndexRow | None) -> None:
-        """Answer from this index; photos that another one answered are located again."""
+    def set_index(self, row: IndexRow | None, *, anew: bool = False) -> None:
+        """Answer from this index; photos that another answered are located again, all if it was made anew."""
         self.index = row
         models = self.workspace.models if self.workspace is not None else None
         advice = "" if row is None else catalogue.advice(row, self.lists.models)
@@ -178,7 +178,7 @@ class Session(QObject):
             for source in row.imagery:
                 self.imagery_pool.add(source, source)
             self.locator.enqueue(
-                [card.key for card in self.tray if card.answer is None or card.index != row.name]
+                [card.key for card in self.tray if anew or card.answer is None or card.index != row.name]
             )
         self.index_changed.emit()
 
@@ -389,6 +389,6 @@ class Session(QObject):
                 (i for i in self.lists.indexes if i.folder == row.thing and i.state == "ready"), None
             )
             if ready is not None and row.verb == "index" and row.state == "finished":
-                self.set_index(ready)
+                self.set_index(ready, anew=True)
 
         self.reload(then)

@@ -21,19 +21,11 @@ def opened(window, wait, root) -> None:
 
 @pytest.mark.timeout(400)
 def test_nothing_leaks_from_one_workspace_or_question_into_the_next(
-    make_window, wait, town, photos, tmp_path
+    open_town, index_centre, make_window, wait, town, photos, tmp_path
 ) -> None:
-    from geolocator_gui.geo.area import area_from_circle
-
-    window = make_window()
+    window = open_town()
     session = window.session
-    opened(window, wait, town)
-    assert wait(lambda: session.imagery_info is not None, 20)
-    area = tmp_path / "small.geojson"
-    area_from_circle(20.75, 60.17, 120).write_geojson(area)
-    config = IndexConfig(imagery=(session.imagery.source,), area=str(area), model=str(session.model.folder))
-    session.jobs.start("index", town / "indexes" / "small", config)
-    assert wait(lambda: session.locator.index is not None, 240), window.toasts.texts()
+    index_centre(window)
 
     moved = tmp_path / "<b>moved & co.jpg"
     shutil.copyfile(photos[0], moved)
