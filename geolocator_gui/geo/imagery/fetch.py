@@ -32,6 +32,16 @@ _DEFAULT_FRESH_S = 7 * 86400.0
 _MISSING_FRESH_S = 86400.0
 # After so many tiles none of which was a picture it is the server, not the tiles.
 _ENOUGH = 12
+_NETWORK_WORDS = {
+    "ConnectError": "no connection",
+    "ConnectTimeout": "no connection in time",
+    "ReadTimeout": "no answer in time",
+    "ReadError": "the connection broke off",
+    "RemoteProtocolError": "the answer broke off",
+    "DecodingError": "what came cannot be unpacked",
+    "TooManyRedirects": "it sends round in circles",
+    "UnsupportedProtocol": "it sends to an address that is not read",
+}
 # For so long a tile that did not come whole is not asked for again.
 _BAD_FOR_S = 60.0
 
@@ -190,7 +200,8 @@ class Fetcher:
                 reason, bad = str(error), False
                 self._turns.silence(error.seconds)
             except _network_errors() as error:
-                reason, bad = type(error).__name__, False
+                name = type(error).__name__
+                reason, bad = _NETWORK_WORDS.get(name, name), False
         if bad:
             with self._lock:
                 self.corrupt += 1

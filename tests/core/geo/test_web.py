@@ -346,3 +346,9 @@ def test_chips_of_a_grid_are_prefetched_together(server, tmp_path):
         assert (missing == 0).any()
         assert images.std() > 10
     assert server.busiest > 1
+
+
+def test_a_server_that_is_not_there_is_told_in_words(tmp_path, quick):
+    words = pytest.raises(ImageryError, match=r"does not deliver \(no connection, 4 attempts\)")
+    with open_imagery("http://127.0.0.1:1/{z}/{x}/{y}.png", tiles_dir=tmp_path / "tiles") as source, words:
+        source.read(box(1, 1), 256, 256)
