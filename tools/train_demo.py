@@ -56,7 +56,7 @@ _SECOND = (
     ),
 )
 _THIRD = (
-    _SECOND[0].model_copy(update={"pairs": 600_000, "learning_rate": 1e-3, "warmup_pairs": 6_400, "seed": 3}),
+    _SECOND[0].model_copy(update={"pairs": 780_000, "learning_rate": 1e-3, "warmup_pairs": 6_400, "seed": 3}),
     _SECOND[1].model_copy(update={"shipped_weight": 2.0, "finer": 2, "turned": 0.25, "mirror": 0.25}),
 )
 LEGS = {"first": _FIRST, "second": _SECOND, "third": _THIRD}
