@@ -15,8 +15,8 @@ Rows = NDArray[np.int64]
 
 # `benchmarks.stands_out` with the shipped demo model (91.1 % R@1 on unseen towns), 400 photos of the indexed
 # town and 400 of other towns, half of them panoramas: here one in twenty of the latter stands out, and two
-# thirds of the right answers; at 1/3 it is half of the latter. Area under the curve 0.91, of the lead over the
-# second place 0.87, of the bare score 0.94; but what score is high differs from model to model.
+# thirds of the right answers; at 1/3 half of those from elsewhere do. Area under the curve 0.91, of the lead
+# over the second place 0.87, of the bare score 0.94; but what score is high differs from model to model.
 STANDS_OUT_AT = 0.84
 
 
