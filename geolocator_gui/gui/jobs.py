@@ -12,7 +12,7 @@ from geolocator_gui import runs
 from geolocator_gui.configs import Config
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.notifications import Notifications
-from geolocator_gui.gui.run_rows import RunRow, RunTail, find_runs
+from geolocator_gui.gui.run_rows import ALIVE, RunRow, RunTail, find_runs
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import Workspace
 
@@ -47,7 +47,7 @@ class Jobs(QObject):
 
     Signals:
         changed: The rows are other ones.
-        ended: A `RunRow` that has just left "running".
+        ended: A `RunRow` that has just ended, however quickly.
         beginning: A run is about to start or continue; whatever holds the device or the memory lets go.
     """
 
@@ -161,10 +161,15 @@ class Jobs(QObject):
             self.changed.emit()
         for thing, row in rows.items():
             old = before.get(thing)
-            # A quick run may go from "interrupted" to "finished" between two looks.
-            if old is not None and old.state != row.state and row.state not in ("running", "waiting"):
+            # A quick run may go from "interrupted" or "finished" to "finished" between two looks.
+            if old is not None and _word(old) != _word(row) and row.state not in ALIVE:
                 self.ended.emit(row)
 
     def _on_unread(self, error: Exception) -> None:
         self._reading = False
         self._notifications.error(error)
+
+
+def _word(row: RunRow) -> tuple[str, float | None]:
+    """How a run stands, and since when."""
+    return row.state, row.updated

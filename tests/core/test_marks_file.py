@@ -47,6 +47,8 @@ def test_a_merge_drops_no_row_that_is_appended_meanwhile(tmp_path: Path) -> None
             other.put([mark(f"b{number}")])
             other.write()
             time.sleep(0.03)  # leaves room for the merges
+        while not other.is_written:  # one that waited too long for the lock waits for the next look
+            other.write()
         end.set()
 
     thread = threading.Thread(target=append)
@@ -55,6 +57,7 @@ def test_a_merge_drops_no_row_that_is_appended_meanwhile(tmp_path: Path) -> None
     while not end.is_set():
         one.merge([mark(f"a{number}")])
         number += 1
+        time.sleep(0.01)  # leaves room for the appending
     thread.join()
     assert number > 1
     assert set(queries(path)) == {f"a{n}" for n in range(number)} | {f"b{n}" for n in range(10)}

@@ -47,9 +47,14 @@ def test_a_pasted_photo_is_located_and_exported(
     assert not list(tmp_path.glob("*.part.html"))
 
     # a run that continues takes the device: the worker lets go of model and index before
+    asked = []
+    session.locator.progress.connect(lambda done, total: asked.append(total))
     session.jobs.resume(town / "indexes" / "small")
     assert session.locator.index is None
     assert wait(lambda: session.jobs.rows and session.jobs.rows[0].state == "finished", 60)
+    # what an index answered before it was worked on again is asked again
+    assert wait(lambda: asked and session.tray.at(0).state == "located" and not session.locator.busy, 60)
+    assert max(asked) == 1
 
 
 def test_pictures_and_positions_are_pasted(open_town, wait) -> None:
