@@ -6,6 +6,7 @@ Every id folder inside stands alone and can be zipped and moved; paths inside ar
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import tomllib
 import unicodedata
@@ -158,6 +159,11 @@ class Workspace:
         """The user's verdicts."""
         return self.root / "marks.csv"
 
+    @property
+    def trash(self) -> Path:
+        """What was removed and can still come back; made when it is needed."""
+        return self.root / "trash"
+
     def imagery(self) -> list[ImageryEntry]:
         """The sources of this workspace, in the order they were added."""
         file = self.root / "imagery.toml"
@@ -201,6 +207,52 @@ class Workspace:
             if file.read_text("utf-8", errors="replace") == geojson:
                 return file
         raise AssertionError("numbers do not end")
+
+    def throw_away(self, thing: Path) -> Path:
+        """Move an index, a mining or a training to the trash; returns where it lies.
+
+        Raises:
+            WorkspaceError: It cannot be moved.
+        """
+        try:
+            self.trash.mkdir(exist_ok=True)
+            place = self.new_folder(self.trash, thing.name)
+            thing.rename(place)
+        except OSError as error:
+            raise WorkspaceError(
+                f"it cannot be removed ({error.strerror or error})",
+                path=thing,
+                hint="Close whatever else has it open, and check that its folder can be written.",
+            ) from error
+        return place
+
+    def bring_back(self, place: Path, thing: Path) -> None:
+        """Undo `throw_away`.
+
+        Raises:
+            WorkspaceError: The trash was emptied, or something else has its name by now.
+        """
+        if thing.exists():
+            raise WorkspaceError(
+                "it cannot come back: another one has its name", path=thing, hint=f"It lies in {place}."
+            )
+        try:
+            place.rename(thing)
+        except OSError as error:
+            raise WorkspaceError(
+                f"it cannot come back ({error.strerror or error})",
+                path=thing,
+                hint=f"Look into {self.trash}.",
+            ) from error
+
+    def empty_trash(self) -> None:
+        """Delete what was thrown away; what cannot be deleted stays for the next time."""
+        places = list(self.trash.iterdir()) if self.trash.is_dir() else []
+        for place in places:
+            if place.is_symlink():
+                place.unlink(missing_ok=True)  # never what it leads to
+            else:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _places(parent: Path, title: str, suffix: str = "") -> Iterator[Path]:

@@ -11,21 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from geolocator_gui.gui import catalogue, estimate, tray, wording
+from geolocator_gui.gui import catalogue, estimate, wording
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.catalogue import IndexRow, ModelRow
 from geolocator_gui.gui.jobs import Jobs
+from geolocator_gui.gui.keeper import Keeper
 from geolocator_gui.gui.locator import Locator
 from geolocator_gui.gui.map.handlers import Handlers
 from geolocator_gui.gui.map.imagery_pool import ImageryPool
 from geolocator_gui.gui.notifications import Notifications
-from geolocator_gui.gui.opening import Claim, Lists, Opened, claim, read_lists, read_workspace
+from geolocator_gui.gui.opening import Lists, Opened, read_lists, read_workspace
 from geolocator_gui.gui.pictures import Pictures
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.settings import Settings
 from geolocator_gui.gui.training.queue import TrainingQueue
+from geolocator_gui.gui.trash import Trash
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
 from geolocator_gui.gui.undo import Undo
 from geolocator_gui.records import ImageryInfo
@@ -86,12 +88,16 @@ class Session(QObject):
         self.imagery_failed = False
         self.area: Area | None = None
         self.selected: int | None = None
-        self._claim, self._claiming = Claim(None), False
+        self.keeper = Keeper(self.tray, self.background, self.notifications, self)
+        # What earlier sittings removed, nobody can take back.
+        self.keeper.granted.connect(lambda workspace: self.background.run(workspace.empty_trash))
         self._undo = Undo(self.notifications, self)
         self.undo = self._undo.take_back
-        self._save = QTimer(self, interval=1500, singleShot=True)
-        self._save.timeout.connect(self.save_tray)
-        self.locator.cards_changed.connect(lambda keys: self._save.start())
+        self.trash = Trash(self.background, self._undo, self)
+        self.trash.leaving.connect(self._on_leaving)
+        self.trash.gone.connect(self.reload)
+        self.trash.returned.connect(self._on_returned)
+        self.locator.cards_changed.connect(lambda keys: self.keeper.touch())
         self.locator.opened.connect(self._bring_scores)
         self.jobs.beginning.connect(self.locator.release)
         self.jobs.ended.connect(self._on_run_ended)
@@ -114,10 +120,7 @@ class Session(QObject):
 
     def close_workspace(self) -> None:
         """Close what is open; runs work on."""
-        self._save.stop()
-        self.save_tray()
-        self._claim.give_up()
-        self._claim = Claim(None)
+        self.keeper.leave()
         self._undo.forget()
         self.locator.forget()
         self.workspace, self.lists = None, Lists()
@@ -143,26 +146,18 @@ class Session(QObject):
 
     def close(self) -> None:
         """End every service; the last call."""
-        self._save.stop()
-        workspace = self.workspace
         self.jobs.set_workspace(None)
         self.locator.close()
         self.pictures.close()
-        last = None
-        if workspace is not None and self._claim.file is not None:
-            last = partial(tray.save, self.tray, workspace.photos / "tray.json")
-        self.background.close(last)
-        self._claim.give_up()
+        self.background.close(self.keeper.last_write())
+        self.keeper.give_up()
         self.imagery_pool.close()
         self.settings.sync()
 
-    def save_tray(self) -> None:
-        """Write the photos' list and answers in the background."""
-        if self.workspace is None or self._claim.file is None:
-            return
-        copy = Tray()
-        copy._cards = list(self.tray)  # frozen cards: a shallow copy is a snapshot
-        self.background.run(partial(tray.save, copy, self.workspace.photos / "tray.json"))
+    def throw_away(self, thing: Path) -> None:
+        """Remove an index, a mining or a training, with a way back."""
+        if self.workspace is not None:
+            self.trash.throw(self.workspace, thing)
 
     # -- what is chosen -----------------------------------------------------------------------------------
 
@@ -260,7 +255,7 @@ class Session(QObject):
         self.tray_changed.emit()
         if self.selected is None or len(cards) == 1:
             self.select(cards[0].key)
-        self._save.start()
+        self.keeper.touch()
         if self.index is not None:
             self.locator.enqueue([card.key for card in cards])
 
@@ -273,13 +268,13 @@ class Session(QObject):
             row = min(removed.cards[0][0], len(self.tray) - 1)
             self.select(self.tray.at(row).key if row >= 0 else None)
         self.tray_changed.emit()
-        self._save.start()
+        self.keeper.touch()
 
         def back() -> None:
             self.tray.restore(removed)
             self.tray_changed.emit()
             self.select(removed.cards[0][1].key)
-            self._save.start()
+            self.keeper.touch()
 
         words = self.tr("Removed from the list: {photos}.")
         self._undo.offer(words.format(photos=wording.counted(len(removed.cards), "photo")), back)
@@ -312,7 +307,7 @@ class Session(QObject):
             self.close_workspace()
         workspace, lists = opened.workspace, opened.lists
         self.workspace = workspace
-        self._ask_claim()
+        self.keeper.open(workspace)
         self.settings.add_recent(workspace.root)
         self.pictures.forget()
         self.imagery_pool.keep_tiles_in(workspace.tiles)
@@ -333,26 +328,6 @@ class Session(QObject):
         for trouble in opened.troubles:
             self.notifications.error(trouble)
 
-    def _ask_claim(self) -> None:
-        # One at a time: two questions of this window would take each other for another window.
-        if self.workspace is not None and not self._claiming:
-            self._claiming = True
-            asked = partial(claim, self.workspace)
-            self.background.run(asked, partial(self._on_claimed, self.workspace))
-
-    def _on_claimed(self, workspace: Workspace, made: Claim) -> None:
-        self._claiming = False
-        if workspace is not self.workspace:
-            made.give_up()
-            self._ask_claim()
-            return
-        self._claim = made
-        if made.why:
-            hint = self.tr("What changes in the list of photos here is not kept.")
-            self.notifications.tell(made.why, hint, "warning")
-        else:
-            self._save.start()  # what changed while the right was asked for
-
     def _set_lists(self, lists: Lists) -> None:
         self.lists = lists
         for entry in lists.imagery:
@@ -366,6 +341,18 @@ class Session(QObject):
             else:
                 self.index = fresh
         self.lists_changed.emit()
+
+    def _on_leaving(self, thing: Path) -> None:
+        if self.index is not None and self.index.folder == thing:
+            self.set_index(None)
+
+    def _on_returned(self, thing: Path) -> None:
+        def then() -> None:
+            row = next((row for row in self.lists.indexes if row.folder == thing), None)
+            if self.index is None and row is not None and row.state == "ready":
+                self.set_index(row)
+
+        self.reload(then)
 
     def _on_run_ended(self, row: RunRow) -> None:
         if row.metric is not None and (rate := row.metric.values.get("chips_per_second")):

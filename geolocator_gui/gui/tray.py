@@ -188,6 +188,12 @@ class Tray:
             self._cards.insert(min(row, len(self._cards)), card)
         self._number()
 
+    def copy(self) -> Tray:
+        """As it is now, for another thread; the cards are frozen."""
+        copy = Tray()
+        copy._cards = list(self._cards)
+        return copy
+
     def clear(self) -> None:
         """Forget everything."""
         self._cards.clear()

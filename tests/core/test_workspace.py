@@ -98,3 +98,37 @@ def test_a_demo_index_of_an_earlier_model_is_set_aside(tmp_path):
     create_demo_workspace(tmp_path / "demo")
     assert not folder.exists()
     assert (workspace.indexes / "demo-town-before-1" / "index.json").exists()
+
+
+def test_what_is_removed_comes_back_until_the_trash_is_emptied(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    thing = workspace.indexes / "a"
+    for content in ("one", "two"):
+        thing.mkdir()
+        (thing / "file").write_text(content)
+        place = workspace.throw_away(thing)
+        assert not thing.exists()
+    workspace.bring_back(place, thing)
+    assert (thing / "file").read_text() == "two"
+    other = workspace.trash / "a"
+    with pytest.raises(WorkspaceError, match="another one has its name"):
+        workspace.bring_back(other, thing)
+    workspace.empty_trash()
+    assert list(workspace.trash.iterdir()) == []
+    assert (thing / "file").read_text() == "two"
+    with pytest.raises(WorkspaceError, match="cannot come back"):
+        workspace.bring_back(other, workspace.indexes / "b")
+    with pytest.raises(WorkspaceError, match="cannot be removed"):
+        workspace.throw_away(workspace.indexes / "b")
+
+
+def test_emptying_the_trash_never_follows_a_link(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("kept")
+    (workspace.mining / "link").symlink_to(elsewhere, target_is_directory=True)
+    workspace.throw_away(workspace.mining / "link")
+    workspace.empty_trash()
+    assert list(workspace.trash.iterdir()) == []
+    assert (elsewhere / "file").read_text() == "kept"

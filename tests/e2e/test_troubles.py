@@ -177,7 +177,7 @@ def test_a_workspace_that_is_opened_twice_at_once_is_not_taken_for_another_windo
     session = window.session
     for _ in range(4):
         session.open_workspace(town)
-    assert wait(lambda: session._claim.file is not None, 20), window.toasts.texts()
+    assert wait(lambda: session.keeper.may_write, 20), window.toasts.texts()
     wait(lambda: False, 1)
-    assert session._claim.file is not None
+    assert session.keeper.may_write
     assert window.toasts.texts() == []

@@ -294,6 +294,22 @@ def test_moves_against_an_earlier_mining_are_a_column(page, wait, tmp_path) -> N
     assert "moved" not in inspector.table.columns
 
 
+def test_a_removed_mining_gives_way_to_another_and_its_verdicts_stay(page, window, wait) -> None:
+    inspector, workspace = page.inspector, page.session.workspace
+    press(page, "k")
+    make_mining(workspace.mining / "second", turn=2)
+    page.session.reload()
+    assert wait(lambda: len(inspector.minings) == 2)
+    remove = next(act for act in page.menu.menu().actions() if "Remove this mining" in act.text())
+    remove.trigger()
+    assert wait(lambda: inspector.result is not None and inspector.result.name == "second")
+    assert not (workspace.mining / "first").exists()
+    assert [mark.verdict for mark in written(page, wait)] == ["hard"]
+    window.session.undo()
+    assert wait(lambda: len(inspector.minings) == 2)
+    assert inspector.result.name == "second"
+
+
 def test_exports_are_written_in_the_background(page, wait, tmp_path) -> None:
     press(page, "k")
     for suffix in (".html", ".csv", ".geojson"):

@@ -145,6 +145,17 @@ def test_a_queued_run_does_not_work_and_can_leave_the_queue(opened, wait) -> Non
     assert RunFolder(thing).status().state == "stopped"
 
 
+def test_a_removed_run_leaves_the_list_and_another_is_shown(opened, wait) -> None:
+    page, session = opened.panels["training"], opened.session
+    one, two = (session.workspace.training / name for name in ("one", "two"))
+    page.choose(two)
+    page.live.acts["remove"].trigger()
+    assert wait(lambda: [row.thing for row in page.rows] == [one], 20)
+    assert page.live.title.full_text() == "one"
+    session.undo()
+    assert wait(lambda: {row.thing for row in page.rows} == {one, two} and two in page.runs, 20)
+
+
 def test_gpu_memory_is_told_while_a_run_works(opened, wait) -> None:
     page, session = opened.panels["training"], opened.session
     thing = recorded(session.workspace, "busy", "running", [0.1])

@@ -72,6 +72,7 @@ class Inspector(QObject):
         self.judging.moved_to.connect(self.row_wanted)
         session.workspace_changed.connect(self._on_workspace)
         session.lists_changed.connect(self.refresh)
+        session.trash.leaving.connect(self._on_leaving)
 
     # -- minings ------------------------------------------------------------------------------------------
 
@@ -149,6 +150,11 @@ class Inspector(QObject):
         self.query_changed.emit()
         if len(self.table.rows):
             self.row_wanted.emit(int(self.table.rows[0]))
+
+    def _on_leaving(self, folder: Path) -> None:
+        """A mining is about to be removed; another one is shown once it is gone."""
+        if self.result is not None and self.result.folder == folder:
+            self._show(None, "", self.judging.file)
 
     def _on_workspace(self) -> None:
         self.leaving.emit()

@@ -51,7 +51,15 @@ class MiningMenu(QObject):
             for words, suffix in kinds:
                 made = menu.addAction(f"{title} {whole} ({words})…")
                 made.triggered.connect(partial(self._export, suffix))
+        menu.addSeparator()
+        remove = menu.addAction(self.tr("Remove this mining (verdicts stay)"), self._remove)
+        remove.setEnabled(result is not None)
         return menu
+
+    def _remove(self) -> None:
+        result = self._inspector.result
+        if result is not None:
+            self._inspector.session.throw_away(result.folder)
 
     def _compare(self, folder: Path, checked: bool = False) -> None:
         self._inspector.compare_with(folder)

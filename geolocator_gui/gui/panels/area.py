@@ -235,6 +235,7 @@ class AreaPanel(Panel):
             active = self.session.index is not None and self.session.index.name == index.name
             made = IndexCard(index, active)
             made.chosen.connect(self._on_index_chosen)
+            made.thrown.connect(lambda index: self.session.throw_away(index.folder))
             layout.addWidget(made)
 
     def _on_index_chosen(self, index: IndexRow) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout
 from geolocator_gui.gui import focus, theme, tokens, wording
 from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.translation import translate
-from geolocator_gui.gui.widgets.basics import Glyph, Label, row
+from geolocator_gui.gui.widgets.basics import Glyph, Label, row, tool
 
 _STATES = {
     "ready": ("database-check-outline", "positive"),
@@ -27,9 +27,11 @@ class IndexCard(QFrame):
 
     Signals:
         chosen: It was clicked or entered; carries its `IndexRow`.
+        thrown: It shall go; carries its `IndexRow`.
     """
 
     chosen = Signal(object)
+    thrown = Signal(object)
 
     def __init__(self, index: IndexRow, active: bool) -> None:
         super().__init__()
@@ -42,9 +44,15 @@ class IndexCard(QFrame):
         parts += [part for part in (_model(index), wording.size(index.size) if index.size else "") if part]
         parts += [wording.ago(index.created)] if index.created else []
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 10)
+        layout.setContentsMargins(12, 8, 8, 10)
         layout.setSpacing(2)
-        layout.addWidget(row(Glyph(*_STATES[index.state]), Label(index.name, "Strong")))
+        self.remove = tool(
+            "trash-can-outline", self.tr("Remove this index (Delete)"), lambda: self.thrown.emit(index)
+        )
+        self.remove.setVisible(index.state not in ("building", "waiting"))
+        head = row(Glyph(*_STATES[index.state]), Label(index.name, "Strong"), self.remove)
+        head.layout().setStretch(1, 1)  # type: ignore[union-attr]
+        layout.addWidget(head)
         layout.addWidget(Label(" · ".join(parts), "Secondary", wrap=True))
         if index.filled:
             words = self.tr("In {chips} coarser imagery stands in for missing tiles.")
@@ -63,6 +71,8 @@ class IndexCard(QFrame):
         """Chosen by key."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
             self.chosen.emit(self.index)
+        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self.remove.isVisible():
+            self.thrown.emit(self.index)
         else:
             super().keyPressEvent(event)
 

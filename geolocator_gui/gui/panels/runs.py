@@ -50,12 +50,17 @@ class RunCard(QFrame):
         )
         self._log = tool("text-box-outline", self.tr("Show log"), lambda: panel.show_log(self.thing))
         self._folder = tool("folder-outline", self.tr("Open folder"), lambda: panel.show_folder(self.thing))
+        self.remove = tool(
+            "trash-can-outline",
+            self.tr("Remove this run and what it made"),
+            lambda: session.throw_away(self.thing),
+        )
         head = QHBoxLayout()
         head.setSpacing(4)
         head.addWidget(self._glyph)
         head.addSpacing(4)
         head.addWidget(self._title, 1)
-        for made in (self.resume, self.stop, self._log, self._folder):
+        for made in (self.resume, self.stop, self._log, self._folder, self.remove):
             head.addWidget(made)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 8, 10)
@@ -81,6 +86,7 @@ class RunCard(QFrame):
         self.stop.setVisible(live)
         self.stop.setEnabled(not row.stopping)
         self.resume.setVisible(row.can_continue)
+        self.remove.setVisible(not live and row.queued is None)
         hint = (
             row.hint
             if row.can_continue and row.state != "stopped"

@@ -56,6 +56,7 @@ class TrainingPanel(Panel):
         self.live.asked.connect(self._on_asked)
         self.actions_.started.connect(self.choose)
         session.jobs.changed.connect(self._on_jobs)
+        session.trash.leaving.connect(self._on_leaving)
         session.workspace_changed.connect(self._on_workspace)
         self._refresh()
 
@@ -113,6 +114,12 @@ class TrainingPanel(Panel):
         self._followers, self._reading = Followers(), False
         self.read()
         self._refresh()
+
+    def _on_leaving(self, thing: Path) -> None:
+        self._beside.discard(thing)
+        if self.chosen == thing:
+            self.chosen = next((row.thing for row in self.rows if row.thing != thing), None)
+            self._refresh()
 
     def _on_jobs(self) -> None:
         self.read()
@@ -187,3 +194,5 @@ class TrainingPanel(Panel):
                 does.open_folder(thing)
             case "log":
                 does.open_log(thing)
+            case "remove":
+                self.session.throw_away(thing)

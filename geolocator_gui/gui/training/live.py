@@ -29,6 +29,7 @@ ACTIONS = (
     "import",
     "folder",
     "log",
+    "remove",
 )
 
 
@@ -73,6 +74,7 @@ class LiveView(QWidget):
             ("import", self.tr("Import a packed run's result…")),
             ("folder", self.tr("Open folder")),
             ("log", self.tr("Open the whole log")),
+            ("remove", self.tr("Remove this run and what it made")),
         ):
             self.acts[key] = self._menu.addAction(text, lambda key=key: self.asked.emit(key))  # type: ignore[misc]
         self.plots = Plots()
@@ -159,6 +161,7 @@ class LiveView(QWidget):
         self.publish_button.setVisible(saved and not live)
         self.compare_button.setVisible(run is not None and bool(run.published) and not live)
         self.acts["kill"].setEnabled(live)
+        self.acts["remove"].setEnabled(not row.works and not queued)
         drawn = run is not None and bool(run.lines)
         self.plots.setVisible(drawn)
         self.nothing.setVisible(not drawn)
