@@ -28,7 +28,7 @@ from geolocator_gui.ml.index.manifest import (
 from geolocator_gui.ml.index.pack import check_new_folder
 from geolocator_gui.ml.index.plan import local_part, relative_source
 from geolocator_gui.ml.index.segments import BatchWriter
-from geolocator_gui.ml.index.sound import sound_batch, whole_journal
+from geolocator_gui.ml.index.sound import sound_batch, unchanged, whole_journal
 
 
 def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
@@ -58,24 +58,25 @@ def merge_indexes(folders: Sequence[Path], out: Path) -> Steps[IndexSummary]:
     first_batch = first_part = 0
     _, places = _imagery(folders, sources, out)
     try:
-        for folder, source, commits, place in zip(folders, sources, journals, places, strict=True):
-            for commit in commits:
-                batch = first_batch + commit.batch
-                if batch < len(writer.commits):
-                    continue
-                vectors, found = sound_batch(folder, source, commit)
-                records = found.copy()
-                fresh, _ = cells.chips(batch)
-                keep = np.isin(records["cell"], fresh.ids)
-                records["part"] += first_part
-                records["source"] = np.array(place, records["source"].dtype)[records["source"]]
-                skipped = dict(commit.skipped)
-                if not keep.all():
-                    skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
-                writer.commit(vectors[keep], records[keep], skipped, commit.filled)
-                yield from pace.at(batch + 1)
-            first_batch += len(commits)
-            first_part += len(source.parts)
+        with unchanged(folders, sources):
+            for folder, source, commits, place in zip(folders, sources, journals, places, strict=True):
+                for commit in commits:
+                    batch = first_batch + commit.batch
+                    if batch < len(writer.commits):
+                        continue
+                    vectors, found = sound_batch(folder, source, commit)
+                    records = found.copy()
+                    fresh, _ = cells.chips(batch)
+                    keep = np.isin(records["cell"], fresh.ids)
+                    records["part"] += first_part
+                    records["source"] = np.array(place, records["source"].dtype)[records["source"]]
+                    skipped = dict(commit.skipped)
+                    if not keep.all():
+                        skipped[DUPLICATE] = skipped.get(DUPLICATE, 0) + int((~keep).sum())
+                    writer.commit(vectors[keep], records[keep], skipped, commit.filled)
+                    yield from pace.at(batch + 1)
+                first_batch += len(commits)
+                first_part += len(source.parts)
     finally:
         writer.close()
     timings = {"wall": time.perf_counter() - begin}

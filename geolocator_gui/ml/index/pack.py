@@ -30,7 +30,7 @@ from geolocator_gui.ml.index.manifest import (
 )
 from geolocator_gui.ml.index.plan import local_part
 from geolocator_gui.ml.index.segments import CELL, is_own_file, journal_path, segment_name
-from geolocator_gui.ml.index.sound import damaged, whole_journal
+from geolocator_gui.ml.index.sound import damaged, unchanged, whole_journal
 from geolocator_gui.ml.index.verify import describe, verify_index
 
 _ATTRIBUTION = "ATTRIBUTION.txt"
@@ -84,14 +84,17 @@ def export_index(folder: Path, file: Path, *, with_imagery: bool = False) -> Ste
         for path in sorted((folder / "vectors").iterdir())
         if is_own_file(path)
     ]
-    checks = _Checks(folder, manifest, files)
     members = [(folder / name, name) for name in names] + extra
-    pace = Pace("Writing the file", sum(path.stat().st_size for path, _ in members), "bytes")
     scratch = durable.scratch_of(file)
     done, whole = 0, False
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive:
+        with (
+            unchanged([folder], [manifest]),
+            zipfile.ZipFile(scratch, "w", zipfile.ZIP_STORED) as archive,
+        ):
+            checks = _Checks(folder, manifest, files)
+            pace = Pace("Writing the file", sum(path.stat().st_size for path, _ in members), "bytes")
             archive.writestr(MANIFEST_FILE, data)
             archive.writestr(COPY_FILE, data)
             archive.writestr(_ATTRIBUTION, _attribution(manifest))

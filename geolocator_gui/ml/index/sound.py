@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from geolocator_gui.errors import IndexFolderError
 from geolocator_gui.events import Pace, Steps
 from geolocator_gui.ml.index import journal
 from geolocator_gui.ml.index.journal import Commit
-from geolocator_gui.ml.index.manifest import Manifest
+from geolocator_gui.ml.index.manifest import Manifest, read_manifest
 from geolocator_gui.ml.index.segments import (
     CELL,
     Halves,
@@ -67,6 +69,31 @@ def check_sound(folder: Path, manifest: Manifest) -> Steps[None]:
     for number, commit in enumerate(commits, 1):
         sound_batch(folder, manifest, commit)
         yield from pace.at(number)
+
+
+@contextlib.contextmanager
+def unchanged(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Iterator[None]:
+    """Copy indexes that nothing may change meanwhile.
+
+    Raises:
+        IndexFolderError: One was changed; what looked like damage is told as that.
+    """
+
+    def check() -> None:
+        for folder, manifest in zip(folders, manifests, strict=True):
+            if read_manifest(folder) != manifest:
+                raise IndexFolderError(
+                    "this index was changed while it was copied",
+                    path=folder,
+                    hint="Let that end, then copy it again (a merge: into a new folder).",
+                )
+
+    try:
+        yield
+    except (IndexFolderError, OSError):
+        check()
+        raise
+    check()
 
 
 def damaged(path: Path, what: str) -> IndexFolderError:

@@ -11,6 +11,7 @@ from geolocator_gui.geo.area import area_from_bbox
 from geolocator_gui.ml.index import Index, read_manifest
 from geolocator_gui.ml.index.change import extend_index, refresh_index, remove_area
 from geolocator_gui.ml.index.merge import merge_indexes
+from geolocator_gui.ml.index.pack import export_index
 from geolocator_gui.ml.index.verify import verify_index
 from tests.core.ml.index.conftest import lasting_bytes
 
@@ -41,6 +42,18 @@ def test_remove_refuses_a_damaged_index_and_leaves_it(copy, name):
         finish(remove_area(copy, area_from_bbox((west, south, (west + east) / 2, north), "west")))
     assert lasting_bytes(copy) == before
     assert not finish(verify_index(copy)).sound
+
+
+@pytest.mark.parametrize("verb", ["merge", "export"])
+def test_an_index_that_changes_while_it_is_copied_is_said_to_have_changed(copy, whole, tmp_path, verb):
+    out = tmp_path / "out.zip"
+    steps = export_index(copy, out) if verb == "export" else merge_indexes([whole, copy], tmp_path / "both")
+    next(steps)
+    west, south, east, north = Index.open(copy).bounds
+    finish(remove_area(copy, area_from_bbox((west, south, (west + east) / 2, north), "west")))
+    with pytest.raises(IndexFolderError, match="was changed while it was copied"):
+        finish(steps)
+    assert not list(tmp_path.glob("*.zip*"))
 
 
 def test_extend_refuses_a_damaged_index(copy, config, world):
