@@ -28,8 +28,8 @@ from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.index import Index, build_index
 from geolocator_gui.ml.localise import Localiser
+from geolocator_gui.ml.pairs.sampling import spaced_positions
 from geolocator_gui.ml.placement import place
-from geolocator_gui.ml.sampling import spaced_positions
 from geolocator_gui.paths import demo_dir
 from geolocator_gui.records import LonLat, PhotoFacts
 from geolocator_gui.town.demo import DEMO_SEED, in_reserved_square, photo_positions

@@ -29,8 +29,8 @@ import torch
 from numpy.typing import NDArray
 
 from geolocator_gui.events import finish
-from geolocator_gui.ml.mining import mine
-from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining.mine import mine
+from geolocator_gui.ml.mining.parts import MiningData
 from geolocator_gui.ml.neighbours import neighbours_by_position
 from geolocator_gui.ml.ranks import stream_ranks
 

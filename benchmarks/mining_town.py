@@ -20,9 +20,9 @@ from geolocator_gui.events import finish
 from geolocator_gui.mined import Mined
 from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.encoder import Encoder
-from geolocator_gui.ml.mining import mine
-from geolocator_gui.ml.mining_parts import MiningData
-from geolocator_gui.ml.sampling import spaced_positions
+from geolocator_gui.ml.mining.mine import mine
+from geolocator_gui.ml.mining.parts import MiningData
+from geolocator_gui.ml.pairs.sampling import spaced_positions
 from geolocator_gui.ml.transforms import prepare
 from geolocator_gui.town.geometry import generate_town
 from geolocator_gui.town.scene import Scene

@@ -30,7 +30,7 @@ from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.fuse import STANDS_OUT_AT, belief, weights
 from geolocator_gui.ml.index import Index, build_index
 from geolocator_gui.ml.localise import Localiser
-from geolocator_gui.ml.sampling import spaced_positions
+from geolocator_gui.ml.pairs.sampling import spaced_positions
 from geolocator_gui.paths import demo_dir
 from geolocator_gui.records import LonLat
 from geolocator_gui.town.demo import DEMO_SEED, in_reserved_square, photo_positions

@@ -31,8 +31,6 @@ from torch import nn
 
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.events import finish
-from geolocator_gui.ml import depthwise
-from geolocator_gui.ml.augment import jpeg
 from geolocator_gui.ml.bundle import find_bundle
 from geolocator_gui.ml.datasets import TrainingSamples
 from geolocator_gui.ml.datasets.common import Report
@@ -40,8 +38,10 @@ from geolocator_gui.ml.datasets.pair_data import PairData
 from geolocator_gui.ml.loss import InfoNCE
 from geolocator_gui.ml.model import create_encoder, to_input
 from geolocator_gui.ml.neighbours import neighbours_by_position
-from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
-from geolocator_gui.ml.sampling import plan_batches
+from geolocator_gui.ml.pairs.augment import jpeg
+from geolocator_gui.ml.pairs.files import FeedSettings, FileFeed
+from geolocator_gui.ml.pairs.sampling import plan_batches
+from geolocator_gui.ml.train import depthwise
 from geolocator_gui.training import AugmentConfig, SamplingConfig, ViewTrainingConfig
 
 POOL, NEAREST, BATCH = 128, 32, 128

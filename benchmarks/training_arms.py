@@ -26,12 +26,12 @@ from geolocator_gui.ml.datasets import TrainingSamples
 from geolocator_gui.ml.datasets.common import Report
 from geolocator_gui.ml.datasets.pair_data import PairData
 from geolocator_gui.ml.model import SharedEncoder
-from geolocator_gui.ml.pairs_feed import FeedSettings, FileFeed
-from geolocator_gui.ml.pairs_town import make_town, render_pairs
-from geolocator_gui.ml.sampling import spaced_positions
-from geolocator_gui.ml.train import embed_images, train
-from geolocator_gui.ml.train_run import start_model
-from geolocator_gui.ml.view_training import partial_view
+from geolocator_gui.ml.pairs.files import FeedSettings, FileFeed
+from geolocator_gui.ml.pairs.sampling import spaced_positions
+from geolocator_gui.ml.pairs.town import make_town, render_pairs
+from geolocator_gui.ml.train.loop import embed_images, train
+from geolocator_gui.ml.train.run import start_model
+from geolocator_gui.ml.train.view_training import partial_view
 from geolocator_gui.training import (
     AugmentConfig,
     SamplingConfig,

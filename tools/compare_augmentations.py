@@ -31,9 +31,9 @@ HEIGHT, WIDTH = 96, 384
 
 
 def our_module() -> types.ModuleType:
-    """`ml/augment.py` without torch: the two modules that it takes names from are stood in for."""
+    """`ml/pairs/augment.py` without torch: the two modules that it takes names from are stood in for."""
     sys.path.insert(0, str(ROOT))
-    for name in ("geolocator_gui.ml.pairs", "geolocator_gui.ml.transforms"):
+    for name in ("geolocator_gui.ml.pairs.batches", "geolocator_gui.ml.transforms"):
         stand_in = types.ModuleType(name)
         stand_in.Pixels = Pixels  # type: ignore[attr-defined]
         stand_in.cut = lambda image, rows: image[rows:-rows]  # type: ignore[attr-defined]
@@ -41,7 +41,8 @@ def our_module() -> types.ModuleType:
             image, (width, height), interpolation=cv2.INTER_LINEAR_EXACT
         )
         sys.modules[name] = stand_in
-    spec = importlib.util.spec_from_file_location("augment", ROOT / "geolocator_gui" / "ml" / "augment.py")
+    file = ROOT / "geolocator_gui" / "ml" / "pairs" / "augment.py"
+    spec = importlib.util.spec_from_file_location("augment", file)
     assert spec is not None
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from benchmarks.demo_model import interval
 from geolocator_gui.ml.bundle import write_bundle
-from geolocator_gui.ml.train import LAST
-from geolocator_gui.ml.train_state import read_state
+from geolocator_gui.ml.train.loop import LAST
+from geolocator_gui.ml.train.state import read_state
 from geolocator_gui.paths import models_dir
 from geolocator_gui.training import TownPairsConfig, TrainConfig
 from tools.train_demo import ARCHITECTURE, demo_config

@@ -22,10 +22,10 @@ from pathlib import Path
 from geolocator_gui.configs import ModelConfig
 from geolocator_gui.events import Metric, Note
 from geolocator_gui.ml.model import create_encoder
-from geolocator_gui.ml.pairs_town import TownPairs
-from geolocator_gui.ml.train import LAST, train
-from geolocator_gui.ml.train_state import read_state
-from geolocator_gui.ml.train_validation import TownValidation
+from geolocator_gui.ml.pairs.town import TownPairs
+from geolocator_gui.ml.train.loop import LAST, train
+from geolocator_gui.ml.train.state import read_state
+from geolocator_gui.ml.train.validation import TownValidation
 from geolocator_gui.town.demo import DEMO_SEED
 from geolocator_gui.training import TownPairsConfig, TrainConfig
 

@@ -16,7 +16,7 @@ from geolocator_gui.mined import MineConfig
 
 if TYPE_CHECKING:
     from geolocator_gui.events import Steps
-    from geolocator_gui.ml.mining import MiningSummary
+    from geolocator_gui.ml.mining.mine import MiningSummary
 
 
 def mine(
@@ -114,7 +114,7 @@ def mine(
 
 
 def _work(config: MineConfig, folder: Path, *, must_compare: bool) -> Steps[MiningSummary]:
-    from geolocator_gui.ml.mining_sources import run_mining
+    from geolocator_gui.ml.mining.sources import run_mining
 
     return run_mining(config, folder, workspace_models=models_beside(folder), must_compare=must_compare)
 

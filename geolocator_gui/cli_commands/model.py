@@ -254,7 +254,7 @@ def _check_places(images: list[Path], out: Path) -> None:
 
 def _bundle(model: str, preset: str | None, architecture: str | None, workspace: Path | None) -> Bundle:
     from geolocator_gui.ml.bundle import find_bundle
-    from geolocator_gui.ml.presets import bundle_of_file
+    from geolocator_gui.ml.weights.presets import bundle_of_file
 
     path, models = Path(model).expanduser(), _models(workspace)
     if path.is_file():

@@ -20,7 +20,7 @@ from geolocator_gui.errors import InputError
 if TYPE_CHECKING:
     from geolocator_gui.ml.bundle import Bundle
     from geolocator_gui.ml.localise import Localiser
-    from geolocator_gui.ml.similarity_map import SimilarityMaps
+    from geolocator_gui.ml.mining.similarity_map import SimilarityMaps
     from geolocator_gui.ml.transforms import Pixels
 
 
@@ -48,7 +48,7 @@ class Explainer:
 
         from geolocator_gui.ml.index.plan import find_sources
         from geolocator_gui.ml.index.reading import Reader, opened
-        from geolocator_gui.ml.similarity_map import overlay
+        from geolocator_gui.ml.mining.similarity_map import overlay
 
         begin = time.perf_counter()
         index, row = localiser.index, int(request["chip"])
@@ -84,7 +84,7 @@ class Explainer:
 
         from geolocator_gui.ml.bundle import find_bundle
         from geolocator_gui.ml.datasets.common import read_image
-        from geolocator_gui.ml.similarity_map import overlay
+        from geolocator_gui.ml.mining.similarity_map import overlay
         from geolocator_gui.ml.transforms import prepare
 
         begin = time.perf_counter()
@@ -110,8 +110,8 @@ class Explainer:
         return self._maps_of(localiser.encoder.bundle)
 
     def _maps_of(self, bundle: Bundle) -> SimilarityMaps:
+        from geolocator_gui.ml.mining.similarity_map import SimilarityMaps
         from geolocator_gui.ml.model_loading import load_backbone
-        from geolocator_gui.ml.similarity_map import SimilarityMaps
 
         if self.maps is None or self.fingerprint != bundle.fingerprint:
             # The encoder may run on another back-end that cannot be differentiated.

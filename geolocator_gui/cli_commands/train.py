@@ -25,7 +25,7 @@ from geolocator_gui.training import (
 
 if TYPE_CHECKING:
     from geolocator_gui.events import Steps
-    from geolocator_gui.ml.train_run import TrainSummary
+    from geolocator_gui.ml.train.run import TrainSummary
 
 ModelsOption = Annotated[
     Path | None,
@@ -92,7 +92,7 @@ def train(
             raise ConfigError("no pairs are named", hint="Name them with --data KIND:PATH.")
         run = plan(data, model, preset_name, settings or [], start=start, limit=limit, marks=marks)
         if run.train.device not in ("auto", "cpu"):
-            from geolocator_gui.ml.train import pick_device
+            from geolocator_gui.ml.train.loop import pick_device
 
             pick_device(run.train.device)  # refused before a folder is made
         give_way(folder, run)
@@ -100,7 +100,7 @@ def train(
         run_of(resume)  # another verb's folder has another hint
 
     def work(config: TrainRun, thing: Path) -> Steps[TrainSummary]:
-        from geolocator_gui.ml.train_run import run_training
+        from geolocator_gui.ml.train.run import run_training
 
         return run_training(config, thing, workspace_models=workspace_models(workspace, thing))
 
@@ -135,8 +135,8 @@ def pack(
     There it needs torch and timm, and beside them scipy, opencv-python-headless, pydantic and tomlkit.
     Bring its result back with `geolocator publish`.
     """
-    from geolocator_gui.ml.pack import pack as write_pack
-    from geolocator_gui.ml.train_run import start_bundle, verdicts
+    from geolocator_gui.ml.train.pack import pack as write_pack
+    from geolocator_gui.ml.train.run import start_bundle, verdicts
 
     run = run_of(folder)
     own = workspace_models(workspace, folder)
@@ -169,7 +169,7 @@ def publish(
     It goes to the models of the workspace that the run lies in, or that is named, else to this machine's.
     """
     from geolocator_gui.ml.model_store import models_folder
-    from geolocator_gui.ml.train_run import publish as write_bundle
+    from geolocator_gui.ml.train.run import publish as write_bundle
 
     checked_model_name(name)
     own = workspace_models(workspace, folder)
@@ -220,8 +220,8 @@ def plan(
 
 
 def _print_estimate(run: TrainRun, workspace: Path | None, *, as_json: bool) -> None:
-    from geolocator_gui.ml.train_estimate import estimate
-    from geolocator_gui.ml.train_run import start_bundle, start_model
+    from geolocator_gui.ml.train.estimate import estimate
+    from geolocator_gui.ml.train.run import start_bundle, start_model
 
     bundle = start_bundle(run, Path(), workspace_models(workspace, Path()))
     needs = estimate(run, start_model(run, bundle), bundle.config)

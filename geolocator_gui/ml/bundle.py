@@ -170,7 +170,7 @@ def find_bundle(name_or_path: str | Path, workspace_models: Path | None = None) 
     if path.is_dir() and (path / CONFIG_FILE).is_file():
         return open_bundle(path)
     if path.is_file():
-        from geolocator_gui.ml.presets import bundle_of_file
+        from geolocator_gui.ml.weights.presets import bundle_of_file
 
         return bundle_of_file(path)
     named: Bundle | None = None

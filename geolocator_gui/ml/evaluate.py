@@ -15,7 +15,7 @@ from geolocator_gui.events import Metric, Note, Progress, Steps
 from geolocator_gui.mined import EvaluateConfig
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.metrics import RECALLS, Retrieval, retrieve, summarise, summarise_positions
-from geolocator_gui.ml.pair_set import PairSet, embed_pairs, embed_queries, open_pair_set
+from geolocator_gui.ml.pairs.pair_set import PairSet, embed_pairs, embed_queries, open_pair_set
 from geolocator_gui.ml.views import PartialView, standard_views
 from geolocator_gui.workspace import write_atomically
 
@@ -76,7 +76,7 @@ def run_evaluation(
     config: EvaluateConfig, folder: Path, *, workspace_models: Path | None = None
 ) -> Steps[list[Evaluation]]:
     """Evaluate every model of a configuration on the same queries; the whole of an `evaluate` run."""
-    from geolocator_gui.ml.mining_sources import open_encoder, torch_device
+    from geolocator_gui.ml.mining.sources import open_encoder, torch_device
 
     pairs = open_pair_set(config.data, split=config.split, limit=config.limit)
     found = []

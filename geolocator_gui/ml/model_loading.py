@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from geolocator_gui.ml.backbone import create_backbone
-from geolocator_gui.ml.checkpoint import load_strict, read_state_dict
+from geolocator_gui.ml.weights.checkpoint import load_strict, read_state_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

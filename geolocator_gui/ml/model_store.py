@@ -23,8 +23,8 @@ from geolocator_gui.ml.bundle import (
     put_in_place,
     usual_mode,
 )
-from geolocator_gui.ml.presets import bundle_of_file, preset_of
-from geolocator_gui.ml.weights_file import inspect
+from geolocator_gui.ml.weights.presets import bundle_of_file, preset_of
+from geolocator_gui.ml.weights.weights_file import inspect
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -172,7 +172,7 @@ def export_model(bundle: Bundle, path: Path, form: str) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from geolocator_gui.ml.checkpoint import read_state_dict
+    from geolocator_gui.ml.weights.checkpoint import read_state_dict
 
     bundle.verify()
     checkpoint = read_state_dict(bundle.weights_path)

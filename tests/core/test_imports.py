@@ -23,7 +23,7 @@ def loaded_by(module: str, root) -> set[str]:
     ("module", "unwanted"),
     [
         ("geolocator_gui.cli", QT | {"torch", "timm", "faiss", "openvino", "geopandas", "rasterio", "cv2"}),
-        ("geolocator_gui.ml.train", QT | {"faiss"}),
+        ("geolocator_gui.ml.train.loop", QT | {"faiss"}),
         ("main", QT | {"torch"}),
     ],
 )

@@ -11,8 +11,8 @@ from geolocator_gui.errors import DataError
 from geolocator_gui.events import finish
 from geolocator_gui.marks import Mark
 from geolocator_gui.mined_moves import compare_minings
-from geolocator_gui.ml.mining import mine
-from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining.mine import mine
+from geolocator_gui.ml.mining.parts import MiningData
 
 
 def data(photos: np.ndarray, chips: np.ndarray) -> MiningData:

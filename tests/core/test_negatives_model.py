@@ -21,8 +21,8 @@ from geolocator_gui.gui.negatives.result import SUSPECT, finished_minings, open_
 from geolocator_gui.gui.negatives.weak_places import weak_places
 from geolocator_gui.gui.tokens import contrast
 from geolocator_gui.marks import Mark, Marks
-from geolocator_gui.ml.mining import mine
-from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining.mine import mine
+from geolocator_gui.ml.mining.parts import MiningData
 from geolocator_gui.report.confusions import csv_text, geojson, write_confusions
 from geolocator_gui.report.contact_sheet import SheetContext, contact_sheet_html
 

@@ -9,8 +9,8 @@ import pytest
 from geolocator_gui.events import finish
 from geolocator_gui.marks import Mark, append_marks, read_marks
 from geolocator_gui.marks_file import MarksFile
-from geolocator_gui.ml.mining import mine
-from geolocator_gui.ml.mining_parts import MiningData
+from geolocator_gui.ml.mining.mine import mine
+from geolocator_gui.ml.mining.parts import MiningData
 
 pytestmark = pytest.mark.gui
 

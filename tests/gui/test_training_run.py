@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 import cv2
 from geolocator_gui.ml.bundle import write_bundle
-from tests.core.ml.training_stand_ins import MODEL, colour_image, tiny_model
+from tests.core.ml.train.training_stand_ins import MODEL, colour_image, tiny_model
 
 home = Path(sys.argv[1])
 state = {
@@ -115,7 +115,7 @@ def test_start_stop_resume_and_publish_from_the_window(window, wait, root, tmp_p
 
 
 SAVED = """
-from geolocator_gui.ml.train_state import write_whole
+from geolocator_gui.ml.train.state import write_whole
 state = {"step": 3, "figures": {"recall_at_1": 0.5}, "averaged": tiny_model(seed=5).state_dict()}
 write_whole(state, home / "best.pt")
 """

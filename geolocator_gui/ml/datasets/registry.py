@@ -17,7 +17,7 @@ from geolocator_gui.ml.datasets.university import read_university
 from geolocator_gui.ml.datasets.vigor import read_vigor
 
 if TYPE_CHECKING:
-    from geolocator_gui.ml.pair_set import PairSet
+    from geolocator_gui.ml.pairs.pair_set import PairSet
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_pairs(kind: str, root: Path | str, split: str = "val", limit: int | Non
 def open_pairs(kind: str, path: Path | str, *, split: str = "val", limit: int | None = None) -> PairSet:
     """Any pairs to evaluate or mine, the generated town's included; raises `DataError`."""
     if kind == "town":
-        from geolocator_gui.ml.pair_set_town import TownPairSet
+        from geolocator_gui.ml.pairs.pair_set_town import TownPairSet
 
         return TownPairSet.of(str(path), split=split, count=limit or 500)
     return read_pairs(kind, path, split, limit)

@@ -14,9 +14,9 @@ from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.bundle import Bundle, open_bundle, write_bundle
 from geolocator_gui.ml.encoder import Encoder
 from geolocator_gui.ml.evaluate import Evaluation, compare, evaluate, paired_bootstrap, score
-from geolocator_gui.ml.mining_sources import pairs_to_mine, run_mining
-from geolocator_gui.ml.pair_set import embed_images, embed_pairs, open_pair_set
-from geolocator_gui.ml.pair_set_town import TownPairSet
+from geolocator_gui.ml.mining.sources import pairs_to_mine, run_mining
+from geolocator_gui.ml.pairs.pair_set import embed_images, embed_pairs, open_pair_set
+from geolocator_gui.ml.pairs.pair_set_town import TownPairSet
 from geolocator_gui.ml.views import PartialView, standard_views
 
 
@@ -168,7 +168,7 @@ def test_a_pair_set_can_be_mined(town: TownPairSet, bundle: Bundle, encoder: Enc
 def test_several_right_references_are_never_candidates(town: TownPairSet) -> None:
     several = replace(town, reference_label=np.arange(40) // 2, query_label=np.arange(40) // 4)
     vectors = np.eye(40, dtype=np.float32)
-    from geolocator_gui.ml.pair_set import Embedded
+    from geolocator_gui.ml.pairs.pair_set import Embedded
 
     data = pairs_to_mine(several, Embedded(vectors, vectors), side_m=80.0)
     assert data.positive.tolist() == [2 * (i // 4) for i in range(40)]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from geolocator_gui.ml.checkpoint import read_state_dict
 from geolocator_gui.ml.model_loading import build_backbone
+from geolocator_gui.ml.weights.checkpoint import read_state_dict
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from geolocator_gui.ml import bundle as bundles
 from geolocator_gui.ml.backbone import create_backbone
 from geolocator_gui.ml.bundle import open_bundle
 from geolocator_gui.ml.model_store import add_model, describe_file, export_model
-from geolocator_gui.ml.presets import RELEASES, preset_config, preset_of
+from geolocator_gui.ml.weights.presets import RELEASES, preset_config, preset_of
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from geolocator_gui.errors import DataError
 from geolocator_gui.ml.datasets import KINDS, read_pairs, training_samples
-from geolocator_gui.ml.pair_set import open_pair_set
+from geolocator_gui.ml.pairs.pair_set import open_pair_set
 
 
 def reasons(report) -> dict[str, int]:

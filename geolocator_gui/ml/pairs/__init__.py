@@ -1,0 +1,1 @@
+"""Pairs of a photo and its chip: read, generated, planned into batches, augmented."""

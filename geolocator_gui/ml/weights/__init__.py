@@ -1,0 +1,1 @@
+"""Weights files: looked into before anything reads them, and what is known of released ones."""
