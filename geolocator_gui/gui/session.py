@@ -31,6 +31,7 @@ from geolocator_gui.gui.trash import Trash
 from geolocator_gui.gui.tray import PhotoCard, Removed, Tray
 from geolocator_gui.gui.undo import Undo
 from geolocator_gui.records import ImageryInfo
+from geolocator_gui.runs import RunState
 from geolocator_gui.workspace import ImageryEntry, Workspace, slug
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Session(QObject):
         self.imagery_failed = False
         self.area: Area | None = None
         self.selected: int | None = None
+        self._building: set[tuple[Path, RunState]] = set()
         self.keeper = Keeper(self.tray, self.background, self.notifications, self)
         # What earlier sittings removed, nobody can take back.
         self.keeper.granted.connect(lambda workspace: self.background.run(workspace.empty_trash))
@@ -101,6 +103,7 @@ class Session(QObject):
         self.locator.opened.connect(self._bring_scores)
         self.jobs.beginning.connect(self.locator.release)
         self.jobs.ended.connect(self._on_run_ended)
+        self.jobs.changed.connect(self._on_jobs)
 
     # -- the workspace ------------------------------------------------------------------------------------
 
@@ -353,6 +356,13 @@ class Session(QObject):
                 self.set_index(row)
 
         self.reload(then)
+
+    def _on_jobs(self) -> None:
+        """An index that begins or goes on is listed as one that is being built."""
+        building = {(row.thing, row.state) for row in self.jobs.working if row.verb == "index"}
+        if building - self._building:
+            self.reload()
+        self._building = building
 
     def _on_run_ended(self, row: RunRow) -> None:
         if row.metric is not None and (rate := row.metric.values.get("chips_per_second")):

@@ -35,6 +35,7 @@ def test_whole_story(
     # what it costs is said before it starts
     panel = window.area_panel
     panel.area_name.setText("centre")
+    panel.overlap.setValue(12)
     assert wait(lambda: panel._estimate is not None and 8 < panel._estimate.chips < 200, 20), panel._estimate
     assert panel.build.isEnabled()
     chips = panel._estimate.chips
@@ -44,6 +45,7 @@ def test_whole_story(
     assert wait(lambda: session.jobs.working, 20)
     job = session.jobs.job(town / "indexes" / "centre")
     assert wait(lambda: job.process is not None and job.tail.row.progress is not None, 120)
+    assert wait(lambda: [row.name for row in session.lists.indexes] == ["centre"], 20), "it is not listed"
     os.kill(job.process.pid, signal.SIGKILL)
     assert wait(lambda: session.jobs.rows[0].state in ("interrupted", "finished"), 20)
     if session.jobs.rows[0].state == "interrupted":
@@ -54,6 +56,7 @@ def test_whole_story(
     assert wait(lambda: session.jobs.rows[0].state == "finished", 240), session.jobs.rows[0]
     assert wait(lambda: session.index is not None, 20)
     assert session.index.chips == chips
+    assert panel.overlap.value() == 12, "what was chosen stays when the lists are read again"
     assert wait(lambda: session.locator.index is not None, 120), window.toasts.texts()
 
     # drop a photo on the map itself: it must reach the window, and must not navigate the map away

@@ -53,7 +53,7 @@ class AreaPanel(Panel):
         self.title.setText(self.tr("Area"))
         self._estimate: Estimate | None = None
         self._filling = False
-        self._overlap = 0.5
+        self._overlap, self._grid_of = 0.5, ""
         self._asked = self._answered = 0  # questions about the cost: only the last one's answer counts
         self._wait = QTimer(self, interval=120, singleShot=True)
         self._wait.timeout.connect(self._count)
@@ -294,11 +294,13 @@ class AreaPanel(Panel):
             if config.side_m:
                 parts.append(self.tr("Chips are {metres} m wide.").format(metres=f"{config.side_m:.0f}"))
             self._model_facts.setText(" ".join(parts))
-            self._filling = True
-            self.overlap.setValue(round(config.recommended_overlap * 20))
-            self.side.setValue(0)
-            self._filling = False
-            self._overlap = config.recommended_overlap  # finer than the slider's steps
+            if model.name != self._grid_of:  # else what the user chose stays
+                self._grid_of = model.name
+                self._filling = True
+                self.overlap.setValue(round(config.recommended_overlap * 20))
+                self.side.setValue(0)
+                self._filling = False
+                self._overlap = config.recommended_overlap  # finer than the slider's steps
         self._changed()
 
     # -- the cost -----------------------------------------------------------------------------------------
@@ -358,11 +360,8 @@ class AreaPanel(Panel):
             info = self.session.imagery_info
             self._licence.setObjectName("Secondary" if found.allowed else "Warning")
             licence = wording.one_line(info.licence or info.attribution, 80) if info is not None else ""
-            allowed = (
-                self.tr("whole areas may be fetched")
-                if found.allowed
-                else self.tr("whole areas may not be fetched")
-            )
+            may, may_not = self.tr("whole areas may be fetched"), self.tr("whole areas may not be fetched")
+            allowed = may if found.allowed else may_not
             self._licence.setText(f"{licence} · {allowed}" if licence else allowed)
             self._licence.setVisible(not found.allowed or found.tiles > 0)
             self._licence.style().polish(self._licence)

@@ -40,7 +40,8 @@ class IndexCard(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(index.name)
-        parts = [wording.counted(index.chips, "chip")] if index.chips else [state_in_words(index.state)]
+        parts = [] if index.state == "ready" else [state_in_words(index.state)]
+        parts += [wording.counted(index.chips, "chip")] if index.chips or not parts else []
         parts += [part for part in (_model(index), wording.size(index.size) if index.size else "") if part]
         parts += [wording.ago(index.created)] if index.created else []
         layout = QVBoxLayout(self)
