@@ -385,6 +385,7 @@ class MainWindow(QMainWindow):
         if (training := self.panels.get("training")) is not None:
             training.close_page()  # type: ignore[attr-defined]  # a TrainingPanel
         self._layout.save()
+        self.hide()  # what is left to write, or a slow disk, keeps nobody waiting
         # The page before the imagery: no tile may be read from a file that is being closed.
         for view in filter(None, (self.map_view, self._early_map)):
             view.close_page()

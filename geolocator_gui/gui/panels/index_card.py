@@ -50,10 +50,10 @@ class IndexCard(QFrame):
         self.remove = tool(
             "trash-can-outline", self.tr("Remove this index (Delete)"), lambda: self.thrown.emit(index)
         )
-        self.remove.setVisible(index.state not in ("building", "waiting"))
         head = row(Glyph(*_STATES[index.state]), Label(index.name, "Strong"), self.remove)
         head.layout().setStretch(1, 1)  # type: ignore[union-attr]
         layout.addWidget(head)
+        self.remove.setVisible(index.state not in ("building", "waiting"))
         layout.addWidget(Label(" · ".join(parts), "Secondary", wrap=True))
         if index.filled:
             words = self.tr("In {chips} coarser imagery stands in for missing tiles.")
