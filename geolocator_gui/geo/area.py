@@ -99,8 +99,8 @@ def _narrow(part: Polygon) -> list[Polygon]:
     return [piece for window in windows for piece in polygon_parts(part.intersection(window))]
 
 
-def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name: str = "box") -> Area:
-    """A box in degrees; `west > east` crosses the antimeridian.
+def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name: str = "") -> Area:
+    """A box in degrees; `west > east` crosses the antimeridian. Without a name it is called by its middle.
 
     Raises:
         AreaError: The box is empty, swapped or beyond the limit of Web-Mercator.
@@ -121,11 +121,13 @@ def area_from_bbox(bounds: BoundingBox | tuple[float, float, float, float], name
                 hint="Give west, south, east, north in this order: are west and east swapped?",
             )
     geometry, notes = normalise(_narrow(box(west, south, east, north)))
-    return Area(name, geometry, notes)
+    middle = (west + east) / 2
+    middle -= 360 if middle > 180 else 0
+    return Area(name or f"box around {(south + north) / 2:.4f}, {middle:.4f}", geometry, notes)
 
 
-def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "circle") -> Area:
-    """A circle of `radius_m` geodesic metres as a polygon of 128 corners.
+def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "") -> Area:
+    """A circle of `radius_m` geodesic metres as a polygon of 128 corners; unnamed, called by size and place.
 
     Raises:
         AreaError: The radius is not positive, or the circle reaches beyond the limit of Web-Mercator.
@@ -152,7 +154,7 @@ def area_from_circle(lon: float, lat: float, radius_m: float, name: str = "circl
     lons, lats, _ = geod().fwd(lon * ones, lat * ones, azimuths, radius_m * ones)
     lons = lon + (np.asarray(lons) - lon + 180.0) % 360.0 - 180.0
     geometry, notes = normalise([Polygon(np.column_stack([lons, lats]))])
-    return Area(name, geometry, notes)
+    return Area(name or f"{radius_m:g} m around {lat:.4f}, {lon:.4f}", geometry, notes)
 
 
 def area_of_imagery(info: ImageryInfo) -> Area:

@@ -234,3 +234,10 @@ def test_circles_too_large_are_told_why():
         area_from_circle(0, 80, 2e6)
     with pytest.raises(AreaError, match=r"reaches latitude 8[56]\."):
         area_from_circle(0, 80, 6e5)
+
+
+def test_boxes_and_circles_are_called_by_their_place() -> None:
+    assert area_from_bbox((20.74, 60.16, 20.76, 60.18)).name == "box around 60.1700, 20.7500"
+    assert area_from_bbox((179.9, -17, -179.7, -16.9)).name == "box around -16.9500, -179.9000"
+    assert area_from_circle(20.75, 60.17, 250).name == "250 m around 60.1700, 20.7500"
+    assert area_from_circle(20.75, 60.17, 250, "harbour").name == "harbour"
