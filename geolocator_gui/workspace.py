@@ -5,9 +5,12 @@ Every id folder inside stands alone and can be zipped and moved; paths inside ar
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import threading
+import time
 import tomllib
 import unicodedata
 from collections.abc import Iterator
@@ -22,6 +25,8 @@ from geolocator_gui.errors import WorkspaceError
 
 SCHEMA = 1
 _FOLDERS = ("areas", "tiles", "photos", "indexes", "mining", "training", "models")
+_REMOVED = ".removed"
+_KEPT_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -159,11 +164,6 @@ class Workspace:
         """The user's verdicts."""
         return self.root / "marks.csv"
 
-    @property
-    def trash(self) -> Path:
-        """What was removed and can still come back; made when it is needed."""
-        return self.root / "trash"
-
     def imagery(self) -> list[ImageryEntry]:
         """The sources of this workspace, in the order they were added."""
         file = self.root / "imagery.toml"
@@ -208,15 +208,23 @@ class Workspace:
                 return file
         raise AssertionError("numbers do not end")
 
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """Where the folders lie that runs make."""
+        return self.indexes, self.mining, self.training, self.root / "pairs"
+
     def throw_away(self, thing: Path) -> Path:
-        """Move an index, a mining or a training to the trash; returns where it lies.
+        """Move what a run made to a hidden folder beside it; returns where it lies.
 
         Raises:
             WorkspaceError: It cannot be moved.
         """
+        aside = thing.parent / _REMOVED
         try:
-            self.trash.mkdir(exist_ok=True)
-            place = self.new_folder(self.trash, thing.name)
+            if thing.parent not in self.made or aside.is_symlink():
+                raise PermissionError(errno.EPERM, "it is no folder that a run made")
+            aside.mkdir(exist_ok=True)
+            place = self.new_folder(aside, thing.name)
             thing.rename(place)
         except OSError as error:
             raise WorkspaceError(
@@ -226,33 +234,43 @@ class Workspace:
             ) from error
         return place
 
-    def bring_back(self, place: Path, thing: Path) -> None:
-        """Undo `throw_away`.
+    def bring_back(self, place: Path, thing: Path) -> Path:
+        """Undo `throw_away`; returns where it is now: under a number where something else has its name.
 
         Raises:
-            WorkspaceError: The trash was emptied, or something else has its name by now.
+            WorkspaceError: It is gone for good, or cannot be moved.
         """
-        if thing.exists():
-            raise WorkspaceError(
-                "it cannot come back: another one has its name", path=thing, hint=f"It lies in {place}."
-            )
+        target = self.new_folder(thing.parent, thing.name) if os.path.lexists(thing) else thing
         try:
-            place.rename(thing)
+            place.rename(target)
         except OSError as error:
             raise WorkspaceError(
                 f"it cannot come back ({error.strerror or error})",
                 path=thing,
-                hint=f"Look into {self.trash}.",
+                hint=f"Look into {place.parent}.",
             ) from error
+        return target
 
-    def empty_trash(self) -> None:
-        """Delete what was thrown away; what cannot be deleted stays for the next time."""
-        places = list(self.trash.iterdir()) if self.trash.is_dir() else []
-        for place in places:
-            if place.is_symlink():
-                place.unlink(missing_ok=True)  # never what it leads to
-            else:
-                shutil.rmtree(place, ignore_errors=True)
+    def forget_removed(self) -> None:
+        """Delete what was thrown away more than a day ago, by windows that could not clear up themselves."""
+        for parent in self.made:
+            aside = parent / _REMOVED
+            with contextlib.suppress(OSError):  # the next time
+                if aside.is_symlink() or not aside.is_dir():
+                    continue
+                for place in list(aside.iterdir()):
+                    found = place.lstat()
+                    if time.time() - max(found.st_ctime, found.st_mtime) > _KEPT_S:
+                        delete_folder(place)
+
+
+def delete_folder(place: Path) -> None:
+    """Delete a folder that was thrown away, never what a link leads to; what is in use stays."""
+    with contextlib.suppress(OSError):
+        if place.is_symlink():
+            place.unlink()
+        else:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _places(parent: Path, title: str, suffix: str = "") -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -63,6 +64,7 @@ class Jobs(QObject):
         self._notifications = notifications
         self._jobs: dict[Path, Job] = {}
         self._rows: dict[Path, RunRow] = {}
+        self._beginning: set[Path] = set()
         self._workspace: Workspace | None = None
         self._reading = False
         self._timer = QTimer(self, interval=_INTERVAL_MS)
@@ -81,6 +83,13 @@ class Jobs(QObject):
         """Runs that work now."""
         return [row for row in self.rows if row.works]
 
+    @property
+    def busy(self) -> list[Path]:
+        """Folders of runs that work, wait for their turn, or are being started."""
+        live = [thing for thing, job in self._jobs.items() if job.process is not None]
+        waiting = [row.thing for row in self._rows.values() if row.works or row.queued is not None]
+        return [*dict.fromkeys([*self._beginning, *live, *waiting])]
+
     def set_workspace(self, workspace: Workspace | None) -> None:
         """Follow the runs of this workspace."""
         self._workspace = workspace
@@ -96,7 +105,7 @@ class Jobs(QObject):
         self, verb: str, thing: Path, config: Config, began: Callable[[], object] | None = None
     ) -> None:
         """Start a new run; `began` is called once its process is there."""
-        self.beginning.emit()
+        self._begin(thing)
 
         def work() -> Job:
             run = RunFolder(thing)
@@ -108,17 +117,17 @@ class Jobs(QObject):
             if began is not None:
                 began()
 
-        self._background.run(work, success, self._notifications.error)
+        self._background.run(work, success, partial(self._on_unstarted, thing))
 
     def resume(self, thing: Path) -> None:
         """Continue a run that stopped, failed or was killed."""
-        self.beginning.emit()
+        self._begin(thing)
 
         def work() -> Job:
             run = RunFolder(thing)
             return Job(run, runs.start(run.verb(), thing))
 
-        self._background.run(work, self._on_started, self._notifications.error)
+        self._background.run(work, self._on_started, partial(self._on_unstarted, thing))
 
     def stop(self, thing: Path) -> None:
         """Ask a run to stop at its next step."""
@@ -145,7 +154,16 @@ class Jobs(QObject):
 
         self._background.run(work, self._on_read, self._on_unread)
 
+    def _begin(self, thing: Path) -> None:
+        self._beginning.add(thing)
+        self.beginning.emit()
+
+    def _on_unstarted(self, thing: Path, error: Exception) -> None:
+        self._beginning.discard(thing)
+        self._notifications.error(error)
+
     def _on_started(self, job: Job) -> None:
+        self._beginning.discard(job.run.thing)
         self._jobs[job.run.thing] = job
         self.refresh()
 

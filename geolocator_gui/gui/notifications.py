@@ -43,10 +43,12 @@ class Notifications(QObject):
     Signals:
         posted: A `Message` to show.
         undone: The key of a message whose undo was chosen.
+        withdrawn: The key of a message whose undo was chosen elsewhere, or is past.
     """
 
     posted = Signal(object)
     undone = Signal(str)
+    withdrawn = Signal(str)
 
     def tell(self, text: str, hint: str = "", level: Level = "info", *, log: Path | None = None) -> None:
         """Show a sentence."""

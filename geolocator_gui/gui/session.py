@@ -91,11 +91,11 @@ class Session(QObject):
         self.selected: int | None = None
         self._building: set[tuple[Path, RunState]] = set()
         self.keeper = Keeper(self.tray, self.background, self.notifications, self)
-        # What earlier sittings removed, nobody can take back.
-        self.keeper.granted.connect(lambda workspace: self.background.run(workspace.empty_trash))
+        # What windows that died have removed, nobody can take back.
+        self.keeper.granted.connect(lambda workspace: self.background.run(workspace.forget_removed))
         self._undo = Undo(self.notifications, self)
-        self.undo = self._undo.take_back
-        self.trash = Trash(self.background, self._undo, self)
+        self.undo, self.undo_of = self._undo.take_back, self._undo.take_back_of
+        self.trash = Trash(self.background, self.notifications, self._undo, self)
         self.trash.leaving.connect(self._on_leaving)
         self.trash.gone.connect(self.reload)
         self.trash.returned.connect(self._on_returned)
@@ -125,6 +125,7 @@ class Session(QObject):
         """Close what is open; runs work on."""
         self.keeper.leave()
         self._undo.forget()
+        self.trash.leave()
         self.locator.forget()
         self.workspace, self.lists = None, Lists()
         self.tray.clear()
@@ -152,7 +153,8 @@ class Session(QObject):
         self.jobs.set_workspace(None)
         self.locator.close()
         self.pictures.close()
-        self.background.close(self.keeper.last_write())
+        ends = [self.keeper.last_write(), self.trash.last_work()]
+        self.background.close(lambda: [end() for end in ends if end is not None])
         self.keeper.give_up()
         self.imagery_pool.close()
         self.settings.sync()
@@ -160,7 +162,7 @@ class Session(QObject):
     def throw_away(self, thing: Path) -> None:
         """Remove an index, a mining or a training, with a way back."""
         if self.workspace is not None:
-            self.trash.throw(self.workspace, thing)
+            self.trash.throw(thing, self.jobs.busy)
 
     # -- what is chosen -----------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ class Session(QObject):
         if area is None:
             return
         self._put_area(None)
-        self._undo.offer(self.tr("The area was removed."), lambda: self._put_area(area))
+        self._undo.offer(self.tr("The area was removed."), self._undo.keep(lambda: self._put_area(area)))
 
     # -- photos -------------------------------------------------------------------------------------------
 
@@ -280,7 +282,8 @@ class Session(QObject):
             self.keeper.touch()
 
         words = self.tr("Removed from the list: {photos}.")
-        self._undo.offer(words.format(photos=wording.counted(len(removed.cards), "photo")), back)
+        words = words.format(photos=wording.counted(len(removed.cards), "photo"))
+        self._undo.offer(words, self._undo.keep(back))
 
     def select(self, key: int | None) -> None:
         """Choose a photo."""
@@ -311,6 +314,7 @@ class Session(QObject):
         workspace, lists = opened.workspace, opened.lists
         self.workspace = workspace
         self.keeper.open(workspace)
+        self.trash.open(workspace)
         self.settings.add_recent(workspace.root)
         self.pictures.forget()
         self.imagery_pool.keep_tiles_in(workspace.tiles)

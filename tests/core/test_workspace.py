@@ -1,6 +1,8 @@
 """The workspace folder."""
 
 import json
+import os
+import time
 
 import pytest
 
@@ -100,35 +102,47 @@ def test_a_demo_index_of_an_earlier_model_is_set_aside(tmp_path):
     assert (workspace.indexes / "demo-town-before-1" / "index.json").exists()
 
 
-def test_what_is_removed_comes_back_until_the_trash_is_emptied(tmp_path):
+def test_what_is_removed_comes_back_also_where_its_name_was_taken(tmp_path):
     workspace = Workspace.create(tmp_path / "w")
     thing = workspace.indexes / "a"
+    places = []
     for content in ("one", "two"):
         thing.mkdir()
         (thing / "file").write_text(content)
-        place = workspace.throw_away(thing)
+        places.append(workspace.throw_away(thing))
         assert not thing.exists()
-    workspace.bring_back(place, thing)
-    assert (thing / "file").read_text() == "two"
-    other = workspace.trash / "a"
-    with pytest.raises(WorkspaceError, match="another one has its name"):
-        workspace.bring_back(other, thing)
-    workspace.empty_trash()
-    assert list(workspace.trash.iterdir()) == []
-    assert (thing / "file").read_text() == "two"
+    assert workspace.bring_back(places[1], thing) == thing
+    other = workspace.bring_back(places[0], thing)
+    assert other.name == "a-2"
+    assert [(place / "file").read_text() for place in (thing, other)] == ["two", "one"]
     with pytest.raises(WorkspaceError, match="cannot come back"):
-        workspace.bring_back(other, workspace.indexes / "b")
+        workspace.bring_back(places[0], thing)
     with pytest.raises(WorkspaceError, match="cannot be removed"):
         workspace.throw_away(workspace.indexes / "b")
 
 
-def test_emptying_the_trash_never_follows_a_link(tmp_path):
+def test_only_what_a_run_made_is_removed(tmp_path):
+    workspace = Workspace.create(tmp_path / "w")
+    for thing in (workspace.root, workspace.photos, tmp_path):
+        with pytest.raises(WorkspaceError, match="no folder that a run made"):
+            workspace.throw_away(thing)
+
+
+def test_opening_deletes_only_what_was_removed_a_day_ago_and_follows_no_link(tmp_path, monkeypatch):
     workspace = Workspace.create(tmp_path / "w")
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "file").write_text("kept")
+    (elsewhere / "kept").mkdir(parents=True)
     (workspace.mining / "link").symlink_to(elsewhere, target_is_directory=True)
-    workspace.throw_away(workspace.mining / "link")
-    workspace.empty_trash()
-    assert list(workspace.trash.iterdir()) == []
-    assert (elsewhere / "file").read_text() == "kept"
+    (workspace.indexes / "a").mkdir()
+    (workspace.training / ".removed").symlink_to(elsewhere, target_is_directory=True)
+    removed = [workspace.throw_away(workspace.mining / "link"), workspace.throw_away(workspace.indexes / "a")]
+    workspace.forget_removed()
+    assert all(os.path.lexists(place) for place in removed)
+    tomorrow = time.time() + 100_000
+    monkeypatch.setattr("time.time", lambda: tomorrow)
+    workspace.forget_removed()
+    assert not any(os.path.lexists(place) for place in removed)
+    assert (elsewhere / "kept").is_dir(), "neither a link that was removed nor one in our way is followed"
+    (workspace.training / "run").mkdir()
+    with pytest.raises(WorkspaceError, match="cannot be removed"):
+        workspace.throw_away(workspace.training / "run")

@@ -305,7 +305,7 @@ def test_a_removed_mining_gives_way_to_another_and_its_verdicts_stay(page, windo
     assert wait(lambda: inspector.result is not None and inspector.result.name == "second")
     assert not (workspace.mining / "first").exists()
     assert [mark.verdict for mark in written(page, wait)] == ["hard"]
-    window.session.undo()
+    window.judging.undo()  # as Ctrl+Z on this page
     assert wait(lambda: len(inspector.minings) == 2)
     assert inspector.result.name == "second"
 

@@ -84,10 +84,10 @@ class JudgingPlace(QObject):
         return self._panel.take_key(key)
 
     def undo(self) -> None:
-        """Take back the last verdict while the page is open, the last removal of a photo on the others."""
+        """Take back what was last; while the page is open: a verdict, else the removal of a mining."""
         if not self.is_open:
             self._panel.session.undo()
-        elif not self._panel.undo():
+        elif not self._panel.undo() and not self._panel.session.undo_of("mining"):
             self._panel.session.notifications.tell(self.tr("There is no verdict left to take back."))
 
     def redo(self) -> None:

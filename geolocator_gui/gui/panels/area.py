@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
+    QApplication,
     QFormLayout,
     QGridLayout,
     QLineEdit,
@@ -226,17 +227,28 @@ class AreaPanel(Panel):
     def _fill_indexes(self) -> None:
         layout = self._indexes.layout()
         assert layout is not None
-        while (item := layout.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
+        at = -1  # the keyboard stays where it was in the list
+        focus = QApplication.focusWidget()
+        for place in reversed(range(layout.count())):
+            item = layout.takeAt(place)
+            if item is not None and (widget := item.widget()) is not None:
+                inside = focus is not None and (focus is widget or widget.isAncestorOf(focus))
+                at = place if inside else at
                 widget.deleteLater()
         rows = self.session.lists.indexes
         self._indexes_title.setVisible(bool(rows))
+        cards = []
         for index in rows:
             active = self.session.index is not None and self.session.index.name == index.name
             made = IndexCard(index, active)
             made.chosen.connect(self._on_index_chosen)
             made.thrown.connect(lambda index: self.session.throw_away(index.folder))
             layout.addWidget(made)
+            cards.append(made)
+        if at >= 0:
+            heir = cards[min(at, len(cards) - 1)] if cards else self.imagery
+            heir.show()  # what is not shown yet takes no focus
+            heir.setFocus()
 
     def _on_index_chosen(self, index: IndexRow) -> None:
         if index.state == "ready":

@@ -69,6 +69,7 @@ class Toasts(QObject):
         self._notifications = notifications
         self.shown: list[_Toast] = []
         notifications.posted.connect(self.show)
+        notifications.withdrawn.connect(self._on_withdrawn)
         over.installEventFilter(self)
 
     def parentWidget(self) -> QWidget:
@@ -118,6 +119,10 @@ class Toasts(QObject):
         """The undo of a message was chosen."""
         self._notifications.undone.emit(toast.message.key)
         self.drop(toast)
+
+    def _on_withdrawn(self, key: str) -> None:
+        for toast in [toast for toast in self.shown if toast.message.undo and toast.message.key == key]:
+            self.drop(toast)
 
     def show_log(self, path: Path) -> None:
         """Open a log with the system's viewer."""
