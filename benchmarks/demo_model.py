@@ -41,8 +41,8 @@ OVERLAP = 0.625
 CROSS_SEEDS = range(8000, 8010)
 CROSS_OFFSET_M = 10.0
 GAP_M = 16.0
-PANORAMA = (256, 512)  # of the rendered photos, height and width
-PHOTO = (288, 384)
+PANORAMA_PX = 512  # width of the rendered panoramas
+PHOTO = (288, 384)  # height and width of the rendered photos
 
 
 def interval(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -60,10 +60,10 @@ def line(name: str, right: int, count: int, chance: float) -> str:
 
 
 def take(
-    scene: Scene, xy: NDArray[np.float64], panorama: bool, rng: np.random.Generator
+    scene: Scene, xy: NDArray[np.float64], panorama: bool, rng: np.random.Generator, panorama_px: int
 ) -> tuple[Shot, Images]:
     """A photo at a position with a random heading, height of eye and light."""
-    height, width = PANORAMA if panorama else PHOTO
+    height, width = (panorama_px // 2, panorama_px) if panorama else PHOTO
     shot = Shot(
         x=float(xy[0]),
         y=float(xy[1]),
@@ -84,7 +84,7 @@ def take(
     return shot, image
 
 
-def same_area(encoder: Encoder, count: int, folder: Path) -> dict[str, float]:
+def same_area(encoder: Encoder, count: int, folder: Path, panorama_px: int = PANORAMA_PX) -> dict[str, float]:
     """Part (a)."""
     index_folder = folder / "index"
     config = IndexConfig(
@@ -105,7 +105,7 @@ def same_area(encoder: Encoder, count: int, folder: Path) -> dict[str, float]:
     for name, panorama in (("panoramas", True), ("photos 60–90°", False)):
         ranks, errors, chances = [], [], []
         for number, xy in enumerate(positions):
-            shot, image = take(scene, xy, panorama, rng)
+            shot, image = take(scene, xy, panorama, rng, panorama_px)
             lon, lat = (float(value) for value in scene.town.to_lonlat(xy[None])[0])
             file = folder / f"{'panorama' if panorama else 'photo'}_{number}.jpg"
             file.write_bytes(encode(image, shot, (lon, lat)))
@@ -124,7 +124,7 @@ def same_area(encoder: Encoder, count: int, folder: Path) -> dict[str, float]:
     return figures
 
 
-def cross_area(encoder: Encoder, count: int) -> dict[str, float]:
+def cross_area(encoder: Encoder, count: int, panorama_px: int = PANORAMA_PX) -> dict[str, float]:
     """Part (b)."""
     rng = np.random.default_rng(20_002)
     share = count // len(CROSS_SEEDS)
@@ -140,7 +140,7 @@ def cross_area(encoder: Encoder, count: int) -> dict[str, float]:
         )
         for xy in positions:
             for panorama, kept in ((True, panoramas), (False, photos)):
-                shot, image = take(scene, xy, panorama, rng)
+                shot, image = take(scene, xy, panorama, rng, panorama_px)
                 facts = PhotoFacts(
                     width=shot.width,
                     height=shot.height,
@@ -174,14 +174,17 @@ def main() -> None:
     parser.add_argument("--model", default="demo-town", help="bundle (default demo-town)")
     parser.add_argument("--positions", type=int, default=600, help="of (a) (default 600)")
     parser.add_argument("--chips", type=int, default=1000, help="of (b) (default 1000)")
+    parser.add_argument(
+        "--width", type=int, default=PANORAMA_PX, help=f"of panoramas, pixels (default {PANORAMA_PX})"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     arguments = parser.parse_args()
     bundle = find_bundle(arguments.model)
     figures: dict[str, float] = {}
     with Encoder(bundle) as encoder, tempfile.TemporaryDirectory() as folder:
         print(f"{bundle.name}, {', '.join(f'{key} {value}' for key, value in encoder.description.items())}")
-        figures |= same_area(encoder, arguments.positions, Path(folder))
-        figures |= cross_area(encoder, arguments.chips)
+        figures |= same_area(encoder, arguments.positions, Path(folder), arguments.width)
+        figures |= cross_area(encoder, arguments.chips, arguments.width)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
 
