@@ -297,10 +297,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
-    except OSError as error:
-        error.filename = str(path)  # the scratch file's name says nothing to anybody
-        scratch.unlink(missing_ok=True)
-        raise
-    except BaseException:
-        scratch.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = str(path)  # the scratch file's name says nothing to anybody
+        with contextlib.suppress(OSError):  # what failed first is told, not what failed after it
+            scratch.unlink()
         raise

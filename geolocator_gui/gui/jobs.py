@@ -30,12 +30,13 @@ class Job:
         self.run = run
         self.process = process
         self.tail = RunTail(run)
+        self._exit_code: int | None = None
 
     def read(self) -> RunRow:
         """Where the run stands (reads files)."""
-        if self.process is not None and self.process.poll() is not None:
-            self.process = None  # reaped; how it ended is in the events, or the lock says it is gone
-        return self.tail.read()
+        if self.process is not None and (code := self.process.poll()) is not None:
+            self.process, self._exit_code = None, code  # reaped before its last events are read
+        return self.tail.read(self._exit_code, lives=self.process is not None)
 
     def kill(self) -> None:
         """End the process at once; what was committed is kept."""

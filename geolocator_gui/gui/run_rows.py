@@ -6,6 +6,8 @@ events costs no more than its news.
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -148,8 +150,13 @@ class RunTail:
             row = _after(row, when, event)
         return row
 
-    def read(self) -> RunRow:
-        """The row as it is now."""
+    def read(self, exit_code: int | None = None, *, lives: bool = False) -> RunRow:
+        """The row as it is now.
+
+        Args:
+            exit_code: Of the process that was started for it, None while it lives or is not known.
+            lives: That process is known and works on.
+        """
         if not self.row.verb:
             try:
                 self.row = replace(self.row, verb=self.run.verb())
@@ -166,19 +173,33 @@ class RunTail:
         elif row.state == "interrupted" and self.run.is_locked():
             row = replace(row, state="running")
         queued = _time_in(self.run.path / QUEUED)
-        if row.state == "waiting" and queued is None and self._never_started():
-            row = replace(
-                row, state="interrupted", hint=translate("Runs", "Its process did not start: continue it.")
-            )
+        if row.state == "waiting" and queued is None and not lives:
+            hint = self._why_not_started(exit_code)
+            row = replace(row, state="interrupted", hint=hint) if hint else row
         self.row = replace(row, stopping=row.state == "running" and self.run.stop_requested(), queued=queued)
         return self.row
 
-    def _never_started(self) -> bool:
+    def _why_not_started(self, exit_code: int | None) -> str:
+        """A hint for a run that never said a word, "" while it may still begin."""
         try:
             asked = (self.run.path / "config.toml").stat().st_mtime
         except OSError:
-            return False  # being written
-        return time.time() - asked > _NEVER_STARTED_S and not self.run.is_locked()
+            return ""  # being written
+        late = time.time() - asked > _NEVER_STARTED_S
+        if (exit_code is None and not late) or self.run.is_locked():
+            return ""
+        if exit_code is None:
+            return translate("Runs", "Its process did not start: continue it.")
+        words = translate("Runs", "Its process ended at once ({how}): continue it, or see the log.")
+        return words.format(how=_how_ended(exit_code))
+
+
+def _how_ended(exit_code: int) -> str:
+    """`exit code 1`, or the signal that ended a process: `SIGKILL`."""
+    with contextlib.suppress(ValueError):  # no signal of this system
+        if exit_code < 0:
+            return signal.Signals(-exit_code).name
+    return translate("Runs", "exit code {code}").format(code=exit_code)
 
 
 def _time_in(file: Path) -> float | None:
