@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -14,7 +15,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon, box, mapping
 from shapely.geometry.polygon import orient
 
-from geolocator_gui.errors import AreaError
+from geolocator_gui.errors import AreaError, ImageryError
 from geolocator_gui.geo.outlines import normalise, polygon_parts, unwrapped
 from geolocator_gui.geo.projection import MAX_LATITUDE, geod
 from geolocator_gui.records import BoundingBox, ImageryInfo
@@ -172,6 +173,28 @@ def area_of_imagery(info: ImageryInfo) -> Area:
     held = BoundingBox(west, max(south, -MAX_LATITUDE), east, min(north, MAX_LATITUDE))
     area = area_from_bbox(held, name=info.name)
     return Area(area.name, area.geometry, area.notes, whole_chips=True)
+
+
+def share_on_imagery(area: Area, infos: Sequence[ImageryInfo]) -> float:
+    """How much of an area the extents of some imagery cover, above 0 and up to 1.
+
+    Raises:
+        ImageryError: None of it.
+    """
+    extents = []
+    for info in infos:
+        west, south, east, north = info.bounds
+        ends = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        extents += [box(left, south, right, north) for left, right in ends]
+    share = shapely.intersection(area.geometry, shapely.union_all(extents)).area / area.geometry.area
+    if share == 0.0:
+        bounds = ", ".join(f"{edge:.5f}" for edge in infos[0].bounds)
+        raise ImageryError(
+            f"the area '{area.name}' lies beside this imagery, which reaches over {bounds}",
+            path=infos[0].name,
+            hint="Numbers are west, south, east, north in degrees; longitude comes first. Check the area.",
+        )
+    return float(share)
 
 
 def read_area(path: Path | str) -> Area:

@@ -84,8 +84,9 @@ def estimate(
 
     Raises:
         AreaError: The area cannot be covered.
+        ImageryError: The area lies beside the imagery.
     """
-    from geolocator_gui.geo.area import area_of_imagery
+    from geolocator_gui.geo.area import area_of_imagery, share_on_imagery
     from geolocator_gui.geo.grid import build_grid
 
     side = side_m or model.side_m
@@ -93,6 +94,7 @@ def estimate(
         unknown = translate("Estimate", "Set how many metres a chip covers: this model does not say.")
         return Estimate(0, 0, 0, None, 0, trouble=unknown)
     whole = area if area is not None else area_of_imagery(info)
+    share_on_imagery(whole, [info])  # says so where the area lies beside it
     chips, trouble = round(whole.km2 * 1e6 / (side * (1 - overlap)) ** 2), ""
     if chips <= _COUNTED_CHIPS:  # counting takes time and memory that grow with the area
         chips = build_grid(whole, side, overlap).count

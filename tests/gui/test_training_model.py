@@ -127,8 +127,15 @@ def test_a_run_whose_process_never_came_is_not_starting_for_ever(tmp_path: Path)
     run = RunFolder(tmp_path / "one")
     run.write_config("train", small_run())
     assert RunTail(run).read().works
+    with run.lock():
+        assert RunTail(run).read(1).works, "another process works on it"
+    killed, refused = RunTail(run).read(-15), RunTail(run).read(3)
+    assert killed.state == refused.state == "interrupted"
+    assert killed.hint == "Its process ended at once (SIGTERM): continue it, or see the log."
+    assert "(exit code 3)" in refused.hint
     os.utime(run.path / "config.toml", (1.0, 1.0))
     assert RunTail(run).read().state == "interrupted"
+    assert RunTail(run).read(lives=True).works, "it is continued"
 
 
 def test_every_setting_of_the_configuration_is_a_field() -> None:

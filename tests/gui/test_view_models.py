@@ -14,7 +14,7 @@ import pytest
 
 from geolocator_gui import paths
 from geolocator_gui.configs import IndexConfig, LocaliseConfig, ModelConfig
-from geolocator_gui.errors import AreaError
+from geolocator_gui.errors import AreaError, ImageryError
 from geolocator_gui.events import EventWriter, Note, Outcome, Progress
 from geolocator_gui.gui import catalogue, drops, estimate, opening, tray, wording
 from geolocator_gui.gui.map import heat
@@ -329,6 +329,23 @@ def test_the_world_is_reckoned_not_counted() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_an_area_beside_the_imagery_is_told_before_anything_starts() -> None:
+    from geolocator_gui.geo.area import area_from_bbox
+
+    bundle = ModelConfig.read_json(paths.models_dir() / "demo-town" / "model.json")
+
+    def chips(bounds: BoundingBox, area: tuple[float, float, float, float]) -> int:
+        info = ImageryInfo("mbtiles", "x", bounds, 1, 19, 0.3, "EPSG:3857", 3)
+        return estimate.estimate(area_from_bbox(area, "mine"), info, bundle, 0.5, None, None).chips
+
+    fiji = BoundingBox(179.99, -17.01, -179.99, -17.0)
+    assert chips(fiji, (179.995, -17.005, -179.995, -17.004)) > 0
+    assert chips(fiji, (-179.995, -17.005, -179.98, -17.004)) > 0, "partly outside is fine"
+    for area in ((179.97, -17.005, 179.98, -17.004), (-179.98, -17.005, -179.97, -17.004)):
+        with pytest.raises(ImageryError, match=r"'mine' lies beside this imagery, .* 179\.99000, -17\.01000"):
+            chips(fiji, area)
+
+
 def test_trouble_with_a_disk_is_no_fault_of_the_program(tmp_path) -> None:
     from geolocator_gui.gui.notifications import describe
 
@@ -337,6 +354,10 @@ def test_trouble_with_a_disk_is_no_fault_of_the_program(tmp_path) -> None:
     told = describe(found.value)
     assert told.text == "tray.json: no such file or directory"
     assert "fault" not in told.hint
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="irectory") as found:
+        write_atomically(tmp_path / "file" / "tray.json", "x")
+    assert describe(found.value).text.startswith("tray.json: ")
     full = describe(OSError(errno.ENOSPC, "No space left on device"))
     assert (full.text, full.hint) == ("no space left on device", "Free some space, then try again.")
     assert "fault of the program" in describe(KeyError("x")).hint

@@ -24,10 +24,11 @@ from geolocator_gui.gui import estimate, icons, wording
 from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.estimate import Estimate
 from geolocator_gui.gui.map.messages import Shape
+from geolocator_gui.gui.panels.cost_card import CostCard
 from geolocator_gui.gui.panels.index_card import IndexCard
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
-from geolocator_gui.gui.widgets.basics import Label, button, card, narrow_combo, number_box, row, tool
+from geolocator_gui.gui.widgets.basics import Label, button, narrow_combo, number_box, row, tool
 
 _SLOW_MS = 400
 
@@ -53,6 +54,7 @@ class AreaPanel(Panel):
         super().__init__(session, "", scrolls=True)
         self.title.setText(self.tr("Area"))
         self._estimate: Estimate | None = None
+        self._wish: tuple[object, ...] | None = None  # what shall be built once it is counted
         self._filling = False
         self._overlap, self._grid_of = 0.5, ""
         self._asked = self._answered = 0  # questions about the cost: only the last one's answer counts
@@ -179,22 +181,8 @@ class AreaPanel(Panel):
 
     def _make_foot(self) -> None:
         self._costs = Label("", "Secondary", wrap=True)
-        self._licence = Label("", "Secondary", wrap=True)
         self.build = button(self.tr("Build index"), self._on_build, icon="play", primary=True)
-        self._cost_grid = QWidget()
-        self._cost_layout = QGridLayout(self._cost_grid)
-        self._cost_layout.setContentsMargins(0, 0, 0, 0)
-        self._cost_layout.setVerticalSpacing(2)
-        self._cost_layout.setColumnStretch(1, 1)
-        self._cost_labels: list[tuple[Label, Label]] = []
-        for place in range(5):
-            name, value = Label("", "Secondary"), Label("")
-            value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            self._cost_layout.addWidget(name, place, 0)
-            self._cost_layout.addWidget(value, place, 1)
-            self._cost_labels.append((name, value))
-        self._cost_layout.setColumnMinimumWidth(0, 96)
-        self._cost_card = card(self._cost_grid, self._licence)
+        self._cost_card = CostCard()
         self.foot.addWidget(self._cost_card)
         self.foot.addWidget(self._costs)
         self.foot.addWidget(self.build)
@@ -331,6 +319,7 @@ class AreaPanel(Panel):
     def _count(self) -> None:
         session, info, model = self.session, self.session.imagery_info, self.session.model
         if info is None or model is None:
+            self._wish = None
             missing = self.tr("Add a model to begin.")
             if info is None:
                 here = session.imagery is not None
@@ -350,6 +339,9 @@ class AreaPanel(Panel):
             if asked == self._asked:
                 self._answered = asked
                 self._show_estimate(found, trouble)
+                wish, self._wish = self._wish, None
+                if wish is not None and wish == self._chosen() and self.build.isEnabled():
+                    self._on_build()
 
         def slow() -> None:
             if self._answered < asked == self._asked:  # the numbers that are shown are of something else
@@ -366,25 +358,25 @@ class AreaPanel(Panel):
         ready = found is not None and not trouble and found.chips > 0
         self._cost_card.setVisible(ready)
         if found is not None and ready:
-            for (name, value), (words, number) in zip(self._cost_labels, found.lines(), strict=True):
-                name.setText(words)
-                value.setText(number)
-            info = self.session.imagery_info
-            self._licence.setObjectName("Secondary" if found.allowed else "Warning")
-            licence = wording.one_line(info.licence or info.attribution, 80) if info is not None else ""
-            may, may_not = self.tr("whole areas may be fetched"), self.tr("whole areas may not be fetched")
-            allowed = may if found.allowed else may_not
-            self._licence.setText(f"{licence} · {allowed}" if licence else allowed)
-            self._licence.setVisible(not found.allowed or found.tiles > 0)
-            self._licence.style().polish(self._licence)
+            self._cost_card.show_cost(found, self.session.imagery_info)
         self._costs.setText(trouble)
         self._costs.setVisible(bool(trouble))
         self.build.setEnabled(ready and found is not None and found.allowed)
 
+    def _chosen(self) -> tuple[object, ...]:
+        """What would be built now; another name of the area makes no other index."""
+        session = self.session
+        outline = None if session.area is None else session.area.geometry
+        folder = None if session.model is None else session.model.folder
+        return session.workspace, session.imagery, folder, outline, self._overlap, self.side.value()
+
     def _on_build(self) -> None:
         session = self.session
         workspace, imagery, model = session.workspace, session.imagery, session.model
-        if workspace is None or imagery is None or model is None or self._estimate is None:
+        if workspace is None or imagery is None or model is None:
+            return
+        if self._estimate is None:  # it is being counted: the build begins as soon as the count allows it
+            self._wish = self._chosen()
             return
         area, name = session.area, self.area_name.text().strip()
         title = (name or area.name) if area is not None else imagery.name

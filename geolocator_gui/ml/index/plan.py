@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from geolocator_gui.configs import IndexConfig, ModelConfig
 from geolocator_gui.errors import AreaError, ConfigError, ImageryError, IndexFolderError
-from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area_of_imagery, read_area
+from geolocator_gui.geo.area import (
+    Area,
+    area_from_bbox,
+    area_from_circle,
+    area_of_imagery,
+    read_area,
+    share_on_imagery,
+)
 from geolocator_gui.geo.grid import ChipGrid, build_grid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery.address import parse_address
@@ -131,21 +138,7 @@ def check_on_imagery(area: Area, sources: Sequence[ImagerySource]) -> list[str]:
     Raises:
         ImageryError: No source reaches into the area.
     """
-    import shapely
-
-    extents = []
-    for source in sources:
-        west, south, east, north = source.info.bounds
-        ends = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-        extents += [shapely.box(left, south, right, north) for left, right in ends]
-    held = shapely.intersection(area.geometry, shapely.union_all(extents)).area / area.geometry.area
-    if held == 0.0:
-        bounds = ", ".join(f"{edge:.5f}" for edge in sources[0].info.bounds)
-        raise ImageryError(
-            f"the area '{area.name}' lies beside this imagery, which reaches over {bounds}",
-            path=sources[0].info.name,
-            hint="Numbers are west, south, east, north in degrees; longitude comes first. Check the area.",
-        )
+    held = share_on_imagery(area, [source.info for source in sources])
     if held < 0.5:
         share = f"Only {held:.1%}" if held >= 0.001 else "Less than 0.1 %"
         return [f"{share} of the area lies on the imagery; the rest is left out."]
