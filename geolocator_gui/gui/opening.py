@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 from geolocator_gui.errors import ConfigError, GeolocatorError
-from geolocator_gui.gui import catalogue, tray
+from geolocator_gui.gui import catalogue, tray, wording
 from geolocator_gui.gui.catalogue import AreaRow, IndexRow, ModelRow
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.runs import lock_file
@@ -69,16 +71,26 @@ def read_workspace(root: Path, *, create: bool = False) -> Opened:
     lists = read_lists(workspace)
     troubles = [] if lists.trouble is None else [lists.trouble]
     file = workspace.photos / "tray.json"
-    try:
-        return Opened(workspace, lists, list(tray.load(file)), troubles)
-    except ConfigError as error:
-        troubles.append(error)
-    number = 1
-    while (aside := file.with_name(f"tray-unread-{number}.json")).exists():
-        number += 1
+    photos: list[dict[str, Any]] = []
     with contextlib.suppress(OSError):  # a folder that cannot be written will not be written over either
-        file.rename(aside)
-    return Opened(workspace, lists, [], troubles)
+        try:
+            photos, left_out = tray.load(file)
+            if left_out:
+                words = translate("Opening", "in the list of photos, the entries of {photos} are damaged")
+                hint = translate("Opening", "The list as it was lies beside it; drop those photos again.")
+                what = words.format(photos=wording.counted(left_out, "photo"))
+                troubles.append(ConfigError(what, path=file, hint=hint))
+                shutil.copyfile(file, _aside(file))
+        except ConfigError as error:
+            troubles.append(error)
+            file.rename(_aside(file))
+    return Opened(workspace, lists, photos, troubles)
+
+
+def _aside(file: Path) -> Path:
+    """Where a list that cannot be read is kept."""
+    places = (file.with_name(f"tray-unread-{number}.json") for number in count(1))
+    return next(place for place in places if not place.exists())
 
 
 def read_lists(workspace: Workspace) -> Lists:

@@ -7,14 +7,15 @@ card without seeing it change under it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from geolocator_gui.configs import LocaliseConfig
 from geolocator_gui.errors import ConfigError
-from geolocator_gui.gui import wording
+from geolocator_gui.gui import fitting, wording
 from geolocator_gui.gui.answers import facts_from, localisation_from
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.records import Localisation, Match, PhotoFacts, PhotoMode
@@ -237,31 +238,71 @@ def save(tray: Tray, file: Path) -> None:
     write_atomically(file, json.dumps({"schema": SCHEMA, "photos": rows}))
 
 
-def load(file: Path) -> Sequence[dict[str, Any]]:
-    """Rows of a saved tray as fields of `PhotoCard` without its key; raises `ConfigError`."""
+class Kept(NamedTuple):
+    """A saved tray.
+
+    Attributes:
+        rows: Fields of `PhotoCard` without its key.
+        left_out: Photos whose entry is damaged.
+    """
+
+    rows: list[dict[str, Any]]
+    left_out: int = 0
+
+
+def load(file: Path) -> Kept:
+    """Read a saved tray; raises `ConfigError` when it is none.
+
+    Of a photo whose entry names a file, what is damaged is forgotten: it is located again.
+    """
     if not file.exists():
-        return []
+        return Kept([])
     try:
         document = json.loads(file.read_text("utf-8"))
         if document["schema"] != SCHEMA:
             raise ConfigError("the list of photos was written by another version", path=file, hint=_SET_ASIDE)
-        return [_row(row) for row in document["photos"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not isinstance(document["photos"], list):
+            raise TypeError("it holds no list")
+        rows = [_row(row) for row in document["photos"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"the list of photos cannot be read ({error})", path=file, hint=_SET_ASIDE
         ) from error
+    return Kept([row for row in rows if row is not None], rows.count(None))
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    answer = row.get("answer")
-    known = {field.name for field in fields(PhotoCard)}  # a later version may say more
-    made = {
-        **{name: value for name, value in row.items() if name in known},
-        "key": 0,
-        "path": Path(row["path"]),
-        "facts": facts_from(row.get("facts")),
-        "answer": None if answer is None else localisation_from(answer),
-    }
-    PhotoCard(**made).line()  # a card that cannot be made or shown is no card
-    del made["key"]
+def _row(row: object) -> dict[str, Any] | None:
+    """Fields of a card, without those that do not fit; None when it names no file."""
+    if not isinstance(row, dict) or not _is_path(row.get("path")):
+        return None
+    made: dict[str, Any] = {"path": Path(row["path"])}
+    checks = fitting.field_checks(PhotoCard)
+    for name in row.keys() & checks.keys() - {"key", "path"}:  # a later version may say more
+        try:
+            value = _READERS[name](row[name]) if name in _READERS else row[name]
+        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError):
+            continue  # what cannot be read does not fit either
+        if checks[name](value):
+            made[name] = value
+    located = made.get("answer") is not None
+    if made.get("state") not in (("failed", "located") if located else ("failed",)):
+        made["state"] = "new"  # it waited, or its answer is damaged
     return made
+
+
+def _answer(fields: Any) -> Localisation | None:
+    answer = None if fields is None else localisation_from(fields)
+    if answer is not None and any(match.rank != place for place, match in enumerate(answer.matches, 1)):
+        raise ValueError("matches are ranked from 1")
+    return answer
+
+
+def _is_path(text: object) -> bool:
+    """Whether a file can be called so."""
+    try:
+        return isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
+_READERS: dict[str, Callable[[Any], object]] = {"facts": facts_from, "answer": _answer}

@@ -239,7 +239,12 @@ def write_table(path: Path, localisations: Sequence[Localisation], *, attributio
             return
         write_atomically(path, text)
     except OSError as error:
-        raise FaultError(f"the file cannot be written ({error.strerror or error})", path=path) from error
+        raise _unwritten(path, f" ({error.strerror or error})") from error
+
+
+def _unwritten(path: Path, why: str = "") -> FaultError:
+    hint = "Check free space and permissions, or choose another folder."
+    return FaultError(f"the file cannot be written{why}", path=path, hint=hint)
 
 
 def _write_geopackage(path: Path, localisations: Sequence[Localisation], attribution: str) -> None:
@@ -256,6 +261,9 @@ def _write_geopackage(path: Path, localisations: Sequence[Localisation], attribu
     table = geopandas.GeoDataFrame.from_features(features, crs="EPSG:4326")
     with tempfile.TemporaryDirectory(prefix=".geolocator-", dir=path.parent) as scratch:
         made = Path(scratch) / "matches.gpkg"
-        for kind, rows in table.groupby("kind"):
-            rows.drop(columns="kind").to_file(made, layer=str(kind), driver="GPKG")
+        try:
+            for kind, rows in table.groupby("kind"):
+                rows.drop(columns="kind").to_file(made, layer=str(kind), driver="GPKG")
+        except RuntimeError as error:  # pyogrio's: a full disk is told as SQL
+            raise _unwritten(path) from error
         made.replace(path)  # the file that was there before stays until the new one is whole

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import sys
 from xml.etree import ElementTree
 
 import pytest
 
-from geolocator_gui.errors import InputError
+from geolocator_gui.errors import FaultError, InputError
 from geolocator_gui.records import BoundingBox, Fused, Localisation, LonLat, Match, PhotoFacts
 from geolocator_gui.report.table import csv_text, geojson, gpx, kml, to_dict, write_table
 
@@ -85,6 +86,26 @@ def test_every_format_is_written_whole(answers, tmp_path, suffix):
         assert geopandas.read_file(path, layer="match").loc[0, "chip"] == 17
     if suffix in (".json", ".geojson"):
         json.loads(path.read_text("utf-8"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are limited otherwise there")
+@pytest.mark.parametrize("room", [500, 1500, 60_000])
+def test_a_geopackage_that_finds_no_room_says_so_and_leaves_nothing(answers, tmp_path, room):
+    import resource
+
+    path = tmp_path / "out.gpkg"
+    write_table(path, answers)
+    before, (soft, hard) = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(FaultError, match="the file cannot be written") as found:
+            write_table(path, answers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert found.value.path == path
+    assert "free space" in found.value.hint
+    assert [file.name for file in tmp_path.iterdir()] == ["out.gpkg"]
+    assert path.read_bytes() == before
 
 
 def test_a_geopackage_takes_any_file_name_and_replaces_the_old_one_when_it_is_whole(answers, tmp_path):

@@ -50,7 +50,7 @@ def test_a_click_while_the_cost_is_counted_builds_and_an_area_beside_the_imagery
     panel.build.click()
     assert wait(lambda: "'three' lies beside this imagery" in panel._costs.full_text(), 20)
     assert not panel.build.isEnabled()
-    west, south, east, north = session.imagery_info.bounds
+    _, south, east, _ = session.imagery_info.bounds
     session.set_area(area_from_bbox((east - 0.001, south, east + 0.001, south + 0.001), "partly"))
     assert wait(lambda: panel.build.isEnabled(), 20), panel._costs.full_text()
     assert started == ["one"], "a wish outlived the trouble"

@@ -68,7 +68,7 @@ def test_nothing_leaks_from_one_workspace_or_question_into_the_next(
     second.session.remove_photos([card.key for card in second.session.tray])
     wait(lambda: False, 2)
     second.close()
-    assert len(tray.load(town / "photos" / "tray.json")) == 2
+    assert len(tray.load(town / "photos" / "tray.json").rows) == 2
 
     # another workspace: no search limit, no undo, no queue of the last one
     position = session.tray.get(key).answer.matches[0].position

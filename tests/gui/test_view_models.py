@@ -29,7 +29,7 @@ def answer(file: str, score: float = 0.7) -> Localisation:
     match = Match(1, 5, score, LonLat(13, 52), BoundingBox(12.9, 51.9, 13.1, 52.1), 90.0)
     facts = PhotoFacts(200, 100, LonLat(13.01, 52), heading=214.2, horizontal_fov=67)
     return Localisation(
-        file, facts, "perspective", (match,), Fused(match.position, 12), 0.2, True, "Found.", 700
+        file, facts, "perspective", (match,), Fused(match.position, 12), 0.2, True, sentence="Found."
     )
 
 
@@ -80,12 +80,12 @@ def test_tray_survives_the_disk(tmp_path) -> None:
     photos.change(first.key, state="located", answer=answer("a.jpg"), facts=answer("a").facts, mode="drone")
     photos.change(second.key, state="locating")
     tray.save(photos, tmp_path / "tray.json")
-    rows = tray.load(tmp_path / "tray.json")
+    rows = tray.load(tmp_path / "tray.json").rows
     assert rows[0]["answer"] == answer("a.jpg")
     assert rows[0]["mode"] == "drone"
     assert rows[1]["state"] == "new"
     (tmp_path / "later.json").write_text('{"schema": 1, "photos": [{"path": "a.jpg", "colour": 3}]}')
-    assert tray.load(tmp_path / "later.json")[0]["path"] == Path("a.jpg")
+    assert tray.load(tmp_path / "later.json").rows[0]["path"] == Path("a.jpg")
 
 
 def test_a_card_says_what_it_is() -> None:
