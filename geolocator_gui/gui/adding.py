@@ -53,8 +53,8 @@ class Adding(QObject):
         for path in found.imagery:
             self.take_imagery(path)
         if len(found.areas) > 1:
-            words = self.tr("One area at a time: {name} is taken.").format(name=found.areas[0].name)
-            session.notifications.tell(words)
+            words = self.tr("One area at a time: {name} is taken.")
+            session.notifications.tell(words.format(name=wording.isolated(found.areas[0].name)))
         for path in found.areas[:1]:
             self.take_area(path)
         for path in found.weights[:1]:
@@ -131,7 +131,7 @@ class Adding(QObject):
         presets = [row for row in session.lists.models if not row.has_weights]
         if not presets:
             session.notifications.tell(
-                f"{path.name}: {self.tr('every known model has its weights already.')}",
+                f"{wording.isolated(path.name)}: {self.tr('every known model has its weights already.')}",
                 self.tr("Remove a model's folder first to replace its weights."),
             )
             return
@@ -139,7 +139,7 @@ class Adding(QObject):
         if not dialog.exec():
             return
         preset = dialog.preset()
-        session.notifications.tell(f"{self.tr('Reading')} {path.name}…")
+        session.notifications.tell(f"{self.tr('Reading')} {wording.isolated(path.name)}…")
 
         failed = self.tr("the model could not be added")
 

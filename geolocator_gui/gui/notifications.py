@@ -11,6 +11,7 @@ from typing import Literal
 from PySide6.QtCore import QObject, Signal
 
 from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.translation import translate
 
 Level = Literal["info", "success", "warning", "error"]
@@ -66,13 +67,17 @@ class Notifications(QObject):
 def describe(error: BaseException, log: Path | None = None) -> Message:
     """An error as a message: what happened, to which file, what to do."""
     if isinstance(error, GeolocatorError):
-        name = "" if error.path is None else f"{Path(str(error.path)).name or error.path}: "
+        name = "" if error.path is None else _of(Path(str(error.path)).name or str(error.path))
         return Message(name + error.what, error.hint, "error", log)
     if isinstance(error, OSError) and error.errno is not None:
-        name = "" if error.filename is None else f"{Path(os.fsdecode(error.filename)).name}: "
+        name = "" if error.filename is None else _of(Path(os.fsdecode(error.filename)).name)
         return Message(name + os.strerror(error.errno).lower(), _advice(error.errno), "error", log)
     hint = translate("Notifications", "This is a fault of the program; the log has the details.")
     return Message(f"{type(error).__name__}: {error}", hint, "error", log)
+
+
+def _of(name: str) -> str:
+    return f"{wording.isolated(name)}: "
 
 
 def _advice(number: int) -> str:

@@ -72,7 +72,7 @@ class RunRow:
             "evaluate": translate("Runs", "Evaluation"),
             "pairs": translate("Runs", "Pairs"),
         }
-        return f"{verbs.get(self.verb, self.verb.capitalize())} {self.thing.name}"
+        return f"{verbs.get(self.verb, self.verb.capitalize())} {wording.isolated(self.thing.name)}"
 
     @property
     def fraction(self) -> float | None:
@@ -124,7 +124,7 @@ class RunRow:
             "evaluate": translate("Runs", "evaluating"),
             "pairs": translate("Runs", "making pairs"),
         }
-        parts = f"{verb.get(self.verb, self.verb)} {self.thing.name}"
+        parts = f"{verb.get(self.verb, self.verb)} {wording.isolated(self.thing.name)}"
         if self.stopping:
             return f"{parts} · {translate('Runs', 'stopping')}"
         if self.fraction is not None:

@@ -215,11 +215,9 @@ class TopBar(QWidget):
     def _fill_indexes(self) -> None:
         self._indexes.clear()
         for row in self._session.lists.indexes:
-            words = (
-                f"{row.name} · {wording.counted(row.chips, 'chip')}"
-                if row.state == "ready"
-                else f"{row.name} · {state_in_words(row.state)}"
-            )
+            ready = row.state == "ready"
+            more = wording.counted(row.chips, "chip") if ready else state_in_words(row.state)
+            words = f"{wording.isolated(row.name)} · {more}"
             action = QAction(wording.menu(words), self._indexes, checkable=True)
             action.setChecked(self._session.index is not None and row.name == self._session.index.name)
             action.setEnabled(row.state == "ready")

@@ -218,7 +218,7 @@ def summary(tray: Tray, index: str = "", chips: int = 0, top: int = 5) -> str:
     words = translate("Tray", "{located} of {photos} located")
     parts = [words.format(located=wording.count(located), photos=wording.counted(len(tray), "photo"))]
     if chips:
-        parts.append(f"{index}, {wording.counted(chips, 'chip')}")
+        parts.append(f"{wording.isolated(index)}, {wording.counted(chips, 'chip')}")
         if chips > top:
             words = translate("Tray", "top {top} by chance: 1 in {chips}")
             parts.append(words.format(top=top, chips=wording.count(round(chips / top))))

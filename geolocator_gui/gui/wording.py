@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from html import escape
 
 from geolocator_gui.gui.translation import QT_TRANSLATE_N_NOOP, plural, translate
 
 THIN = "\u2009"
+_TURNING = {"R", "AL", "AN", "RLE", "RLO", "LRE", "LRO", "RLI", "LRI", "FSI"}
 _COUNTED = {
     "chip": QT_TRANSLATE_N_NOOP("Wording", "{n} chips"),
     "chip looks": QT_TRANSLATE_N_NOOP("Wording", "{n} chips look"),
@@ -119,6 +121,15 @@ def tip(text: str) -> str:
 def menu(text: str) -> str:
     """A name for a menu or a button: Qt takes a single `&` for the mark of a shortcut."""
     return text.replace("&", "&&")
+
+
+def isolated(name: str) -> str:
+    """A name that stands in a sentence: letters that are written from right to left turn nothing around it.
+
+    U+2068 and U+2069 (Unicode's bidirectional algorithm, UAX #9) are put only around names that need them.
+    """
+    turns = any(unicodedata.bidirectional(c) in _TURNING for c in name)
+    return f"\u2068{name}\u2069" if turns else name
 
 
 def one_line(text: str, longest: int = 200) -> str:

@@ -113,6 +113,22 @@ def test_words_for_numbers() -> None:
     assert wording.one_line("a\nb\x1b[31m") == "a b [31m"
 
 
+def test_a_name_written_from_right_to_left_turns_nothing_around_it() -> None:
+    from geolocator_gui.gui.notifications import describe
+    from geolocator_gui.gui.run_rows import RunRow
+
+    name = "\u05d7\u05d9\u05e4\u05d4"
+    kept = f"\u2068{name}\u2069"
+    assert [wording.isolated(plain) for plain in ("Köln", "東京-2", "a b")] == ["Köln", "東京-2", "a b"]
+    assert wording.isolated("a\u202eb") == "\u2068a\u202eb\u2069"
+    photos = Tray()
+    photos.add([Path("x.jpg")])
+    assert f" · {kept}, 52 chips · " in tray.summary(photos, name, 52)
+    assert RunRow(Path(name), "index", "stopped").title == f"Index {kept}"
+    told = describe(AreaError("it is empty", path=name))
+    assert told.text == f"{kept}: it is empty"
+
+
 def run_with(tmp_path: Path, *events: object) -> RunFolder:
     run = RunFolder(tmp_path / "indexes" / "centre")
     run.write_config("index", IndexConfig(imagery=("x.mbtiles",)))

@@ -159,5 +159,5 @@ class MiningMenu(QObject):
 
     def _written(self, path: Path) -> None:
         self._inspector.session.notifications.tell(
-            f"{path.name} {self.tr('was written.')}", str(path.parent), "success"
+            f"{wording.isolated(path.name)} {self.tr('was written.')}", str(path.parent), "success"
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.negatives.judging import Judging
 from geolocator_gui.gui.notifications import Notifications
 from geolocator_gui.gui.translation import translate
@@ -81,7 +82,9 @@ class UnsavedBanner(QWidget):
                 f"{path}: {reason}", self.tr("Choose a folder that can be written."), "error"
             )
             return
-        self._notifications.tell(f"{path.name} {self.tr('was written.')}", str(path.parent), "success")
+        self._notifications.tell(
+            f"{wording.isolated(path.name)} {self.tr('was written.')}", str(path.parent), "success"
+        )
 
     def _set_aside(self) -> None:
         def done(moved: Path | None) -> None:

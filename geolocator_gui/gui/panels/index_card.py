@@ -107,4 +107,4 @@ def state_in_words(state: str) -> str:
 
 
 def _model(index: IndexRow) -> str:
-    return index.model.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    return wording.isolated(index.model.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1])

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from geolocator_gui.configs import IndexConfig
 from geolocator_gui.errors import InputError
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.training import planning
@@ -201,7 +202,7 @@ class Actions(QObject):
     def _on_packed(self, printed: str) -> None:
         made = planning.json_of(printed)
         self._session.notifications.tell(
-            self.tr("{file} is packed.").format(file=Path(str(made.get("file", ""))).name),
+            self.tr("{file} is packed.").format(file=wording.isolated(Path(str(made.get("file", ""))).name)),
             self.tr(
                 "There: unpack, pip install -r requirements.txt, python train.py; import its result here."
             ),
