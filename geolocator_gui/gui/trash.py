@@ -11,6 +11,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from geolocator_gui.errors import InputError, WorkspaceError
+from geolocator_gui.gui import wording
 from geolocator_gui.gui.background import Background
 from geolocator_gui.gui.notifications import Notifications
 from geolocator_gui.gui.translation import translate
@@ -120,7 +121,7 @@ def _check_free(thing: Path, busy: Collection[Path]) -> None:
         raise InputError(what, path=thing, hint=hint)
     for run in busy:
         if _names(RunFolder(run).path / "config.toml", thing):
-            what = translate("Trash", "the run {name} works with it").format(name=run.name)
+            what = translate("Trash", "the run {name} works with it").format(name=wording.isolated(run.name))
             raise InputError(what, path=thing, hint=translate("Trash", "Stop it, or let it end."))
 
 
@@ -148,4 +149,4 @@ def _sentence(thing: Path) -> str:
         "training": translate("Trash", "The training {name} was removed."),
         "pairs": translate("Trash", "The pairs {name} were removed."),
     }
-    return words[thing.parent.name].format(name=thing.name)
+    return words[thing.parent.name].format(name=wording.isolated(thing.name))

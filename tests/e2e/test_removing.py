@@ -16,9 +16,8 @@ GONE = "The index small was removed."
 
 
 def index_card(window) -> IndexCard:
-    """The card of the only index; a list made anew leaves the old cards to be deleted."""
-    page = window.panels["area"]
-    return page._indexes.layout().itemAt(0).widget()
+    """The card of the only index."""
+    return window.panels["area"].indexes.cards[0]
 
 
 @pytest.mark.timeout(400)

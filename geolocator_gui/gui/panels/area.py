@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QApplication,
     QFormLayout,
     QGridLayout,
     QLineEdit,
@@ -25,7 +24,7 @@ from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.estimate import Estimate
 from geolocator_gui.gui.map.messages import Shape
 from geolocator_gui.gui.panels.cost_card import CostCard
-from geolocator_gui.gui.panels.index_card import IndexCard
+from geolocator_gui.gui.panels.index_list import IndexList
 from geolocator_gui.gui.panels.page import Panel
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.widgets.basics import Label, button, narrow_combo, number_box, row, tool
@@ -173,11 +172,10 @@ class AreaPanel(Panel):
 
     def _make_indexes(self) -> None:
         self._indexes_title = self.section(self.tr("Indexes"))
-        self._indexes = QWidget()
-        layout = QGridLayout(self._indexes)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        self.body.addWidget(self._indexes)
+        self.indexes = IndexList(self.imagery)
+        self.indexes.chosen.connect(self._on_index_chosen)
+        self.indexes.thrown.connect(lambda index: self.session.throw_away(index.folder))
+        self.body.addWidget(self.indexes)
 
     def _make_foot(self) -> None:
         self._costs = Label("", "Secondary", wrap=True)
@@ -208,35 +206,11 @@ class AreaPanel(Panel):
             names = [item.name for item in session.lists.models]
             self.model.setCurrentIndex(names.index(session.model.name) if session.model.name in names else -1)
         self._filling = False
-        self._fill_indexes()
+        index, rows = session.index, session.lists.indexes
+        self._indexes_title.setVisible(bool(rows))
+        self.indexes.fill(rows, "" if index is None else index.name)
         self._on_imagery()
         self._on_model()
-
-    def _fill_indexes(self) -> None:
-        layout = self._indexes.layout()
-        assert layout is not None
-        at = -1  # the keyboard stays where it was in the list
-        focus = QApplication.focusWidget()
-        for place in reversed(range(layout.count())):
-            item = layout.takeAt(place)
-            if item is not None and (widget := item.widget()) is not None:
-                inside = focus is not None and (focus is widget or widget.isAncestorOf(focus))
-                at = place if inside else at
-                widget.deleteLater()
-        rows = self.session.lists.indexes
-        self._indexes_title.setVisible(bool(rows))
-        cards = []
-        for index in rows:
-            active = self.session.index is not None and self.session.index.name == index.name
-            made = IndexCard(index, active)
-            made.chosen.connect(self._on_index_chosen)
-            made.thrown.connect(lambda index: self.session.throw_away(index.folder))
-            layout.addWidget(made)
-            cards.append(made)
-        if at >= 0:
-            heir = cards[min(at, len(cards) - 1)] if cards else self.imagery
-            heir.show()  # what is not shown yet takes no focus
-            heir.setFocus()
 
     def _on_index_chosen(self, index: IndexRow) -> None:
         if index.state == "ready":
