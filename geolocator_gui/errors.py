@@ -78,6 +78,10 @@ class IndexFolderError(InputError):
     """An index folder is missing, incomplete, damaged or belongs to another model."""
 
 
+class NoIndexOpenError(InputError):
+    """A photo was to be located while no index is open."""
+
+
 class DataError(InputError):
     """Training or evaluation data cannot be used as given."""
 

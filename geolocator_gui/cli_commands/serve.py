@@ -1,7 +1,8 @@
 """`geolocator serve`: the worker of the window. JSON lines in on stdin, JSON lines out on stdout.
 
 Requests are `{"id", "op": "open" | "localise" | "similarity" | "close", …}`; each is answered by one
-`{"id", "result"}` or `{"id", "error": {"what", "path", "hint"}}`, with `{"id", "event"}` lines before it.
+`{"id", "result"}` or `{"id", "error": {"kind", "what", "path", "hint"}}` (the kind is the name of the error's
+class), with `{"id", "event"}` lines before it.
 The encoder and the index stay open between requests. The end of stdin ends the worker.
 """
 
@@ -18,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from geolocator_gui.cli_commands.serve_similarity import Explainer
 from geolocator_gui.configs import LocaliseConfig
-from geolocator_gui.errors import GeolocatorError, InputError
+from geolocator_gui.errors import GeolocatorError, NoIndexOpenError
 from geolocator_gui.runs import describe_fault
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class Worker:
             raise
         except GeolocatorError as error:
             path = None if error.path is None else str(error.path)
-            self._say({"id": number, "error": {"what": error.what, "path": path, "hint": error.hint}})
+            kind = type(error).__name__
+            told = {"kind": kind, "what": error.what, "path": path, "hint": error.hint}
+            self._say({"id": number, "error": told})
         except Exception as error:  # noqa: BLE001 - the border: a fault in one request must not end the worker
             if not isinstance(error, (KeyError, ValueError)):
                 import traceback
@@ -103,12 +106,14 @@ class Worker:
         return {
             "chips": index.count,
             "model": self._localiser.encoder.bundle.config.name,
+            "edition": index.manifest.edition,
+            "attribution": index.attribution,
             **self._localiser.encoder.description,
         }
 
     def _localise(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._localiser is None:
-            raise InputError("no index is open", hint="Choose an index first.")
+            raise NoIndexOpenError("no index is open", hint="Choose an index first.")
         options = LocaliseConfig.from_mapping(request.get("options") or {})
         scores = request.get("scores")
         answer = self._localiser.localise(

@@ -64,6 +64,7 @@ class IndexRow:
         side_m: Metres per chip side.
         geometries: GeoJSON geometries of its areas.
         weights_sha256: Of its bundle.
+        edition: Tells it, as it was last finished, from any other of its name.
     """
 
     name: str
@@ -82,6 +83,7 @@ class IndexRow:
     side_m: float | None = None
     geometries: tuple[Mapping[str, Any], ...] = ()
     weights_sha256: str = ""
+    edition: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def _row(
         side_m=float(parts[0]["side_m"]) if parts else None,
         geometries=geometries,
         weights_sha256=str(model.get("weights_sha256", "")),
+        edition=f"{manifest.get('created', '')} {manifest.get('journal_sha256', '')}".strip(),
     )
 
 

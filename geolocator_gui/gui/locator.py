@@ -15,9 +15,10 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from geolocator_gui.configs import LocaliseConfig
-from geolocator_gui.errors import GeolocatorError
+from geolocator_gui.errors import GeolocatorError, InputError, NoIndexOpenError
 from geolocator_gui.gui.answers import localisation_from
 from geolocator_gui.gui.background import Background
+from geolocator_gui.gui.catalogue import read_index
 from geolocator_gui.gui.notifications import Notifications
 from geolocator_gui.gui.tray import PhotoCard, Tray
 from geolocator_gui.gui.worker import ProcessOutcome, WorkerClient, WorkerLostError
@@ -35,6 +36,8 @@ class OpenIndex:
         chips: How many can be found.
         model: Name of the bundle.
         device: "cpu", "cuda", …
+        edition: Tells it from any other index of its name.
+        attribution: Of its imagery.
         details: Back-end, precision and the like.
     """
 
@@ -42,6 +45,8 @@ class OpenIndex:
     chips: int
     model: str
     device: str
+    edition: str
+    attribution: str
     details: Mapping[str, Any]
 
 
@@ -50,14 +55,16 @@ class Locator(QObject):
 
     Signals:
         cards_changed: Keys of cards that changed, gathered for a moment.
-        answered: Key of a card that has a new answer.
+        answered: Key of a card that has a new answer, or lost the one it had.
         opened: An `OpenIndex`, or None when none is open.
+        missing: The index that was to be opened is no longer there.
         progress: How many are done and how many were asked for, of the current batch.
     """
 
     cards_changed = Signal(list)
     answered = Signal(int)
     opened = Signal(object)
+    missing = Signal()
     progress = Signal(int, int)
 
     def __init__(
@@ -72,7 +79,8 @@ class Locator(QObject):
         self._notifications = notifications
         self._wanted: tuple[Path, Path | None] | None = None
         self._advice = ""
-        self._opening = False
+        self._opening = self._released = False
+        self._reopened: int | None = None
         self._queue: deque[int] = deque()
         self._current: int | None = None
         self._quiet: set[int] = set()
@@ -94,6 +102,8 @@ class Locator(QObject):
         self.index = None
         self.opened.emit(None)
         if folder is None:
+            self._again.clear()
+            self.cancel()
             self.release()
             return
         self._open()
@@ -101,26 +111,29 @@ class Locator(QObject):
     def release(self) -> None:
         """Let go of model and index (before a run needs the device); the next photo opens them again."""
         self.index = None
+        self._released = True
         if self.worker.is_running:
             self.worker.ask("close", {}, lambda _: None, lambda _: None)
 
     def _open(self) -> None:
         if self._wanted is None or self._opening:
             return
-        self._opening = True
+        self._opening, self._released = True, False
         wanted = folder, models = self._wanted
         fields = {"index": str(folder), "models": None if models is None else str(models), "device": "auto"}
 
         def success(result: Mapping[str, Any]) -> None:
             self._opening = False
-            if self._wanted != wanted:
+            if self._wanted is not wanted:  # asked for anew meanwhile, be it the same folder
                 self._open()
                 return
-            known = {"chips", "model", "device"}
+            if self._released:  # the worker has closed it again
+                self._next_photo()
+                return
+            known = {"chips", "model", "device", "edition", "attribution"}
             details = {key: value for key, value in result.items() if key not in known}
-            self.index = OpenIndex(
-                folder, int(result["chips"]), str(result["model"]), str(result.get("device", "")), details
-            )
+            words = {name: str(result.get(name, "")) for name in known - {"chips"}}
+            self.index = OpenIndex(folder, int(result["chips"]), details=details, **words)
             self.opened.emit(self.index)
             # Libraries and widgets stay for good: a full collection that walks through them stops the window
             # for a tenth of a second.
@@ -129,19 +142,33 @@ class Locator(QObject):
 
         def failure(error: GeolocatorError) -> None:
             self._opening = False
-            if self._wanted != wanted:
+            if self._wanted is not wanted:
                 self._open()
                 return
             error.hint = self._advice or error.hint
-            self._notifications.error(error, log=self.worker.log_file)
-            self._fail_queue(error)
+            look = partial(read_index, folder, [])
+            self._background.run(look, lambda row: self._on_unopened(folder, error, there=row is not None))
 
         self.worker.ask("open", fields, success, failure)
+
+    def _on_unopened(self, folder: Path, error: GeolocatorError, *, there: bool) -> None:
+        if not there:
+            hint = self.tr("It was removed or moved outside this window: choose another index, or build one.")
+            error = InputError(self.tr("this index is no longer there"), path=folder, hint=hint)
+        self._notifications.error(error, log=self.worker.log_file if there else None)
+        if self._wanted is not None and self._wanted[0] == folder and self.index is None:
+            self._fail_queue(error)
+        if not there:
+            self.missing.emit()
 
     # -- the photos ---------------------------------------------------------------------------------------
 
     def enqueue(self, keys: Iterable[int], *, first: bool = False) -> None:
-        """Locate these photos; without an index they wait for one."""
+        """Locate these photos; without an index nothing is asked, and the next one is asked for them."""
+        if self._wanted is None:
+            for key in keys:
+                self._set(key, edition="")
+            return
         for key in keys:
             if key == self._current:  # its question is out, and what is asked has changed since
                 self._again.add(key)
@@ -175,11 +202,12 @@ class Locator(QObject):
         """Take everything that waits out of the queue; the photo in work is finished."""
         for key in self._queue:
             card = self.tray.get(key)
-            self._set(key, state="located" if card is not None and card.answer is not None else "new")
+            self._set(key, state="new" if card is None else card.at_rest)
         self._queue.clear()
         self._quiet.clear()
         self._asked = self._done + (self._current is not None)
         self.progress.emit(self._done, self._asked)
+        self._next_photo()
 
     def forget(self) -> None:
         """Another workspace: nothing waits, and the search is limited to no place of the last one."""
@@ -218,7 +246,7 @@ class Locator(QObject):
             self._set(key, state="locating")
         scores = self._scores_folder / f"{key}.npy"
         options = card.options(self.options).model_dump(mode="json", exclude_none=True)
-        index = self.index.folder.name
+        index = self.index
         self.worker.ask(
             "localise",
             {"photo": str(card.path), "options": options, "scores": str(scores)},
@@ -227,8 +255,9 @@ class Locator(QObject):
         )
 
     def _on_answer(
-        self, card: PhotoCard, index: str, scores: Path, result: Mapping[str, Any], *, quiet: bool
+        self, card: PhotoCard, index: OpenIndex, scores: Path, result: Mapping[str, Any], *, quiet: bool
     ) -> None:
+        self._reopened = None
         answer = localisation_from(result)
         if answer.error and quiet:
             pass  # the file has gone since; the answer that was kept stays
@@ -239,16 +268,30 @@ class Locator(QObject):
             for old in list(self._scores)[:-_SCORES_KEPT]:
                 self._background.run(partial(self._scores.pop(old).unlink, missing_ok=True))
             facts = answer.facts or card.facts
-            self._set(card.key, state="located", answer=answer, index=index, facts=facts, error="", hint="")
+            by = {"index": index.folder.name, "edition": index.edition, "attribution": index.attribution}
+            self._set(card.key, state="located", answer=answer, facts=facts, error="", hint="", **by)
         self._finish(card.key, quiet=quiet)
         self.answered.emit(card.key)
 
     def _on_failure(self, key: int, error: GeolocatorError, *, quiet: bool) -> None:
-        if not quiet:
-            self._set(key, state="failed", error=error.what, hint=error.hint)
-        if isinstance(error, WorkerLostError):
+        if isinstance(error, NoIndexOpenError) and self._wanted is not None and self._reopened != key:
+            self._reopened, self._current, self.index = key, None, None
+            if quiet:
+                self._quiet.add(key)
+            else:
+                self._set(key, state="queued")
+            self._queue.appendleft(key)
+            self._next_photo()
+            return
+        lost = isinstance(error, WorkerLostError)
+        if lost:
             self._notifications.error(error, log=self.worker.log_file)
+        if not quiet:
+            answer: dict[str, Any] = {} if lost else {"answer": None}  # to what was asked there is none
+            self._set(key, state="failed", error=error.what, hint=error.hint, **answer)
         self._finish(key, quiet=quiet)
+        if not quiet:
+            self.answered.emit(key)
 
     def _finish(self, key: int, *, quiet: bool) -> None:
         if self._current == key:

@@ -101,6 +101,7 @@ class Session(QObject):
         self.trash.returned.connect(self._on_returned)
         self.locator.cards_changed.connect(lambda keys: self.keeper.touch())
         self.locator.opened.connect(self._bring_scores)
+        self.locator.missing.connect(self.reload)
         self.jobs.beginning.connect(self.locator.release)
         self.jobs.ended.connect(self._on_run_ended)
         self.jobs.changed.connect(self._on_jobs)
@@ -177,9 +178,7 @@ class Session(QObject):
                 self.settings.set_text(f"index/{slug(str(self.workspace.root))}", row.name)
             for source in row.imagery:
                 self.imagery_pool.add(source, source)
-            self.locator.enqueue(
-                [card.key for card in self.tray if anew or card.answer is None or card.index != row.name]
-            )
+            self.locator.enqueue([card.key for card in self.tray if anew or not card.answered_by(row)])
         self.index_changed.emit()
 
     def set_model(self, row: ModelRow | None) -> None:
@@ -294,7 +293,7 @@ class Session(QObject):
 
     def _bring_scores(self, opened: object = None) -> None:
         card = self.card
-        if card is not None and self.index is not None and card.index == self.index.name:
+        if card is not None and self.index is not None and card.answered_by(self.index):
             self.locator.refresh(card.key)
 
     @property
@@ -343,10 +342,10 @@ class Session(QObject):
             self.set_model(next((row for row in lists.models if row.has_weights), None))
         if self.index is not None:
             fresh = next((row for row in lists.indexes if row.name == self.index.name), None)
-            if fresh is None:
-                self.set_index(None)
-            else:
+            if fresh is not None and fresh.edition == self.index.edition:
                 self.index = fresh
+            else:  # it is gone, or another one has its name
+                self.set_index(fresh if fresh is not None and fresh.state == "ready" else None)
         self.lists_changed.emit()
 
     def _on_leaving(self, thing: Path) -> None:

@@ -115,7 +115,8 @@ class Trash(QObject):
 def _check_free(thing: Path, busy: Collection[Path]) -> None:
     """Raises where somebody works in a folder or with it, or where it is gone."""
     if not os.path.lexists(thing):
-        raise WorkspaceError(translate("Trash", "it is not there any more"), path=thing)
+        hint = translate("Trash", "It was removed or moved outside this window.")
+        raise WorkspaceError(translate("Trash", "it is no longer there"), path=thing, hint=hint)
     if thing in busy or RunFolder(thing).is_locked():
         what, hint = translate("Trash", "a run works on it"), translate("Trash", "Stop it first.")
         raise InputError(what, path=thing, hint=hint)

@@ -17,6 +17,7 @@ from geolocator_gui.configs import LocaliseConfig
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.gui import fitting, wording
 from geolocator_gui.gui.answers import facts_from, localisation_from
+from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.records import Localisation, Match, PhotoFacts, PhotoMode
 from geolocator_gui.workspace import write_atomically
@@ -42,6 +43,8 @@ class PhotoCard:
         fov: Degrees, given by the user; None for the file's own.
         answer: The last answer.
         index: Name of the index that answered.
+        edition: Which index of that name; "" when that is not known.
+        attribution: Of the imagery of that index.
         error: Why there is no answer.
         hint: What to do about it.
     """
@@ -56,6 +59,8 @@ class PhotoCard:
     fov: float | None = None
     answer: Localisation | None = None
     index: str = ""
+    edition: str = ""
+    attribution: str = ""
     error: str = ""
     hint: str = ""
 
@@ -81,6 +86,15 @@ class PhotoCard:
     def best(self) -> Match | None:
         """The first match."""
         return self.answer.matches[0] if self.answer is not None and self.answer.matches else None
+
+    @property
+    def at_rest(self) -> PhotoState:
+        """The state of a photo for which nothing is asked."""
+        return "new" if self.answer is None else "located"
+
+    def answered_by(self, index: IndexRow) -> bool:
+        """Whether the answer is this index's, and not that of another of its name."""
+        return self.answer is not None and (self.index, self.edition) == (index.name, index.edition)
 
     def options(self, base: LocaliseConfig) -> LocaliseConfig:
         """How to localise this photo: what is set for all, and what is set on this card."""
@@ -231,7 +245,7 @@ def save(tray: Tray, file: Path) -> None:
         {
             **asdict(card),
             "path": str(card.path),
-            "state": "new" if card.state in ("queued", "locating") else card.state,
+            "state": card.at_rest if card.state in ("queued", "locating") else card.state,
         }
         for card in tray
     ]

@@ -16,7 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from geolocator_gui.errors import FaultError, GeolocatorError, InputError
+from geolocator_gui.errors import FaultError, GeolocatorError, InputError, NoIndexOpenError
 from geolocator_gui.gui import wording
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.runs import program
@@ -163,7 +163,8 @@ class WorkerClient(QObject):
         else:
             error = message.get("error") or {}
             what = wording.one_line(str(error.get("what", self.tr("the worker could not do this"))), 400)
-            request.failure(InputError(what, path=error.get("path"), hint=str(error.get("hint", ""))))
+            kind = NoIndexOpenError if error.get("kind") == NoIndexOpenError.__name__ else InputError
+            request.failure(kind(what, path=error.get("path"), hint=str(error.get("hint", ""))))
 
     def _on_error(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart and self._process is not None:

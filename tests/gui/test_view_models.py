@@ -19,7 +19,7 @@ from geolocator_gui.events import EventWriter, Note, Outcome, Progress
 from geolocator_gui.gui import catalogue, drops, estimate, opening, tray, wording
 from geolocator_gui.gui.map import heat
 from geolocator_gui.gui.run_rows import RunTail, find_runs
-from geolocator_gui.gui.tray import Tray
+from geolocator_gui.gui.tray import PhotoCard, Tray
 from geolocator_gui.records import BoundingBox, Fused, ImageryInfo, Localisation, LonLat, Match, PhotoFacts
 from geolocator_gui.runs import RunFolder
 from geolocator_gui.workspace import Workspace, write_atomically
@@ -86,6 +86,26 @@ def test_tray_survives_the_disk(tmp_path) -> None:
     assert rows[1]["state"] == "new"
     (tmp_path / "later.json").write_text('{"schema": 1, "photos": [{"path": "a.jpg", "colour": 3}]}')
     assert tray.load(tmp_path / "later.json").rows[0]["path"] == Path("a.jpg")
+
+
+def test_an_answer_knows_its_index_from_another_of_its_name(tmp_path) -> None:
+    index = catalogue.IndexRow("town", tmp_path / "town", "ready", edition="2026-01-01 abc")
+    photos = Tray()
+    key = photos.add([tmp_path / "a.jpg"])[0].key
+    assert not photos.change(key, index="town", edition=index.edition).answered_by(index)
+    card = photos.change(key, answer=answer("a.jpg"), state="queued")
+    assert card.answered_by(index)
+    assert not card.answered_by(replace(index, edition="2026-01-02 abc"))
+    assert not card.answered_by(replace(index, name="village"))
+
+    file = tmp_path / "tray.json"
+    tray.save(photos, file)
+    row = tray.load(file)[0]
+    assert (row["edition"], row["state"]) == (index.edition, "located")
+    document = json.loads(file.read_text())
+    del document["photos"][0]["edition"], document["photos"][0]["attribution"]  # as earlier versions wrote it
+    file.write_text(json.dumps(document))
+    assert not PhotoCard(1, **tray.load(file)[0]).answered_by(index)
 
 
 def test_a_card_says_what_it_is() -> None:

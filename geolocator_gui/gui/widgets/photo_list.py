@@ -113,7 +113,7 @@ class _Delegate(QStyledItemDelegate):
     def _words(self, painter: QPainter, rect: QRect, thumb: QRect, card: PhotoCard) -> None:
         look = theme.current()
         left, right = thumb.right() + 1 + tokens.GRID, rect.right() - _PAD
-        best = card.best
+        best = card.best if card.state == "located" else None
         side, metres = 0, ""
         middle = QRect(right - 18, thumb.center().y() - 9, 18, 18)
         if best is not None:

@@ -166,6 +166,11 @@ class Manifest(Config):
         return str(self.model["name"])
 
     @property
+    def edition(self) -> str:
+        """Tells this index, as it was last finished, from any other of its name."""
+        return f"{self.created} {self.journal_sha256}".strip()
+
+    @property
     def attribution(self) -> str:
         """Of all imagery, one line."""
         return "; ".join(dict.fromkeys(item.attribution for item in self.imagery if item.attribution))
