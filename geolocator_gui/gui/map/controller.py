@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from PySide6.QtCore import QObject, QPoint, QTimer, Signal
 
 from geolocator_gui.gui import theme
 from geolocator_gui.gui.map import messages
+from geolocator_gui.gui.map.heat_layer import HeatLayer
 from geolocator_gui.gui.map.view import MapView
 from geolocator_gui.gui.motion import less_motion
 from geolocator_gui.gui.run_rows import RunRow
 from geolocator_gui.gui.session import Session
 from geolocator_gui.records import BoundingBox, ImageryInfo, Localisation, LonLat
-
-if TYPE_CHECKING:
-    from geolocator_gui.gui.map.heat import HeatPlan
 
 _FAR = 100
 
@@ -39,8 +37,7 @@ class MapController(QObject):
         super().__init__(view)
         self._session, self._view = session, view
         self._shown_answer: tuple[int, int] | None = None
-        self._plans: dict[Path, HeatPlan] = {}
-        self._heat_on = True
+        self._heat, self._heat_on = HeatLayer(session, view), True
         self._held = False
         self._picture = 0
         self._coverage_at = 0.0
@@ -108,7 +105,7 @@ class MapController(QObject):
         self._held, self._shown_answer = held, None
         if held:
             self._view.send(messages.SetMatches())
-            self._view.send(messages.SetOverlay("heat"))
+            self._heat.show(None)
         else:
             self._on_selection()
 
@@ -129,14 +126,13 @@ class MapController(QObject):
     # -- from the session ---------------------------------------------------------------------------------
 
     def _on_workspace(self) -> None:
-        self._plans.clear()
         self._looked_at = ""
         self._shown_answer = None
         self.set_prior(self._session.locator.options.within_circle)
         if self._session.workspace is None:
             self._view.send(messages.SetImagery())
             self._view.send(messages.SetMatches())
-            self._view.send(messages.SetOverlay("heat"))
+            self._heat.show(None)
             self._view.send(messages.SetOverlay("coverage"))
 
     def _on_imagery(self, info: ImageryInfo | None) -> None:
@@ -174,7 +170,7 @@ class MapController(QObject):
         if card is None or answer is None or not answer.matches:
             own = answer.facts.position if answer is not None and answer.facts is not None else None
             self._view.send(messages.SetMatches(own=_place(own)))
-            self._view.send(messages.SetOverlay("heat"))
+            self._heat.show(None)
             return
         pins = tuple(messages.Pin(m.rank, m.position.lon, m.position.lat, m.bounds) for m in answer.matches)
         fused = answer.fused
@@ -184,7 +180,7 @@ class MapController(QObject):
         own = answer.facts.position if answer.facts is not None else None
         self._view.send(messages.SetMatches(pins, fused_fields, _place(own)))
         self._look(answer)
-        self._ask_heat(card.key)
+        self._heat.show(card if self._heat_on else None)
 
     def _look(self, answer: Localisation) -> None:
         bounds = _bounds_of(answer)
@@ -202,40 +198,6 @@ class MapController(QObject):
             )
         ):
             self.show_bounds(bounds)
-
-    # -- heat ---------------------------------------------------------------------------------------------
-
-    def _ask_heat(self, key: int) -> None:
-        index, scores = self._session.index, self._session.locator.scores(key)
-        if not self._heat_on or index is None or scores is None:
-            self._view.send(messages.SetOverlay("heat"))
-            return
-        folder, handlers = index.folder, self._session.handlers
-        self._picture += 1
-        name = f"heat-{self._picture}"
-
-        def work() -> tuple[str, BoundingBox, HeatPlan] | None:
-            import numpy as np
-
-            from geolocator_gui.gui.map import heat
-
-            plan = self._plans.get(folder) or read_plan(folder)
-            values = np.load(scores, allow_pickle=False)
-            if len(values) != len(plan.cells):
-                return None  # of the index that was open before; the photo is asked again
-            image = heat.raster(plan, values)
-            url = handlers.put_picture(name, heat.png(heat.colours(image)))
-            handlers.drop_picture(f"heat-{self._picture - 3}")
-            return url, plan.bounds, plan
-
-        def success(made: tuple[str, BoundingBox, HeatPlan] | None) -> None:
-            if made is None:
-                return
-            self._plans = {folder: made[2]}
-            if self._session.selected == key and self._heat_on and not self._held:
-                self._view.send(messages.SetOverlay("heat", *made[:2]))
-
-        self._session.background.run(work, success, lambda error: None, owner=self)
 
     # -- coverage -----------------------------------------------------------------------------------------
 
@@ -354,16 +316,6 @@ class MapController(QObject):
             "hint_edit": self.tr("Drag the corners; press the pencil again to keep"),
             "hint_escape": self.tr("Esc cancels"),
         }
-
-
-def read_plan(folder: Path) -> HeatPlan:
-    """Where the chips of an index fall (reads `chips.parquet`)."""
-    import pyarrow.parquet
-
-    from geolocator_gui.gui.map import heat
-
-    table = pyarrow.parquet.read_table(folder / "chips.parquet", columns=["lon", "lat"])
-    return heat.plan(table["lon"].to_numpy(), table["lat"].to_numpy())
 
 
 def _bounds_of(answer: Localisation) -> BoundingBox:
