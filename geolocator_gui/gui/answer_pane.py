@@ -7,6 +7,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from geolocator_gui.gui import focus, icons, wording
+from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.session import Session
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.tray import PhotoCard
@@ -157,9 +158,13 @@ class AnswerPane(QWidget):
         self.setVisible(self._session.card is not None and not away)
 
     def source(self) -> str:
-        """The imagery that chips are cut from: the index's own first source."""
-        index = self._session.index
+        """The imagery that chips are cut from: the first source of the index that answered."""
+        index = self._index()
         return index.imagery[0] if index is not None and index.imagery else ""
+
+    def _index(self) -> IndexRow | None:
+        card, rows = self._session.card, self._session.lists.indexes
+        return next((row for row in rows if card is not None and card.answered_by(row)), None)
 
     def show_compare(self, on: bool) -> None:
         """Open or close the compare view."""
@@ -192,7 +197,8 @@ class AnswerPane(QWidget):
         card = self._session.card
         if card is None:
             return
-        sentence, facts, icon, role = in_words(card, self._session.index.chips if self._session.index else 0)
+        index = self._index()
+        sentence, facts, icon, role = in_words(card, 0 if index is None else index.chips)
         self.sentence.setText(sentence)
         self._facts.setText(facts)
         self._facts.setVisible(bool(facts))

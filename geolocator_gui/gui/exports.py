@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from geolocator_gui.gui.catalogue import IndexRow
 from geolocator_gui.gui.session import Session
+from geolocator_gui.gui.tray import PhotoCard
 from geolocator_gui.records import Localisation
 
 _TABLES = (
@@ -48,16 +49,16 @@ class Exports(QObject):
 
     def table(self, suffix: str, *, everything: bool, path: Path | None = None) -> None:
         """Export matches as a table."""
-        answers = self._answers(everything)
-        if not answers:
+        cards = self._cards(everything)
+        if not cards:
             self._say_nothing()
             return
+        answers = [card.answer for card in cards if card.answer is not None]
         stem = "matches" if everything else f"{_stem(answers[0])}-matches"
         file = path or self._ask(stem, suffix)
         if file is None:
             return
-        index = self._session.index
-        attribution = index.attribution if index is not None else ""
+        attribution = "; ".join(dict.fromkeys(filter(None, map(self._attribution, cards))))
 
         def work() -> Path:
             from geolocator_gui.report.table import write_table
@@ -69,14 +70,19 @@ class Exports(QObject):
 
     def evidence(self, suffix: str, *, path: Path | None = None) -> None:
         """Export the chosen photo as a report."""
-        answers, index = self._answers(False), self._index()
-        if not answers or index is None or not index.imagery:
+        cards = self._cards(False)
+        answer = cards[0].answer if cards else None
+        if answer is None:
             self._say_nothing()
             return
-        file = path or self._ask(f"{_stem(answers[0])}-evidence", suffix)
+        index = self._index(cards[0])
+        if index is None or not index.imagery:
+            self._say_gone(cards[0])
+            return
+        file = path or self._ask(f"{_stem(answer)}-evidence", suffix)
         if file is None:
             return
-        answer = answers[0]
+        attribution = self._attribution(cards[0])
         page = file if suffix == ".html" else file.with_suffix(".part.html")
 
         def work() -> Path:
@@ -89,7 +95,7 @@ class Exports(QObject):
                 chips=index.chips,
                 model_name=index.model,
                 weights_sha256=index.weights_sha256,
-                attribution=index.attribution,
+                attribution=attribution,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             write_evidence(page, answer, context)
@@ -120,10 +126,22 @@ class Exports(QObject):
 
         print_page(page, file, layout, done, self)
 
-    def _index(self) -> IndexRow | None:
-        """The index that answered the chosen photo, which need not be the one that is open now."""
-        card, rows = self._session.card, self._session.lists.indexes
-        return next((row for row in rows if card is not None and row.name == card.index), None)
+    def _index(self, card: PhotoCard) -> IndexRow | None:
+        """The index that answered a photo, open now or not; None when it is gone."""
+        rows = [row for row in self._session.lists.indexes if row.name == card.index]
+        return next((row for row in rows if card.edition in ("", row.edition)), None)
+
+    def _attribution(self, card: PhotoCard) -> str:
+        """Of the imagery that a photo was found in."""
+        index = self._index(card)
+        return card.attribution or (index.attribution if index is not None else "")
+
+    def _say_gone(self, card: PhotoCard) -> None:
+        self._session.notifications.tell(
+            self.tr("Its index was removed or made anew: {name}.").format(name=card.index),
+            self.tr("The report shows its imagery: take the removal back, or locate the photo again."),
+            "warning",
+        )
 
     def _say_nothing(self) -> None:
         self._session.notifications.tell(
@@ -132,11 +150,10 @@ class Exports(QObject):
             "warning",
         )
 
-    def _answers(self, everything: bool) -> Sequence[Localisation]:
-        if everything:
-            return self._session.tray.located()
-        card = self._session.card
-        return [card.answer] if card is not None and card.answer is not None and card.answer.matches else []
+    def _cards(self, everything: bool) -> Sequence[PhotoCard]:
+        """The photos with matches, or the chosen one if it has any."""
+        cards = self._session.tray if everything else [self._session.card]
+        return [card for card in cards if card is not None and card.best is not None]
 
     def _ask(self, stem: str, suffix: str) -> Path | None:
         folder = self._session.settings.text("export/folder", str(Path.home()))
