@@ -100,13 +100,20 @@ class Locator(QObject):
         self._advice = advice
         self._wanted = None if folder is None else (folder, models)
         self.index = None
-        self.opened.emit(None)
         if folder is None:
-            self._again.clear()
+            waiting = list(self._queue)
             self.cancel()
+            self.enqueue(waiting)
             self.release()
             return
+        self._released = False
+        self.opened.emit(None)
         self._open()
+
+    @property
+    def opening(self) -> bool:
+        """Whether an index is on its way."""
+        return self._opening and not self._released
 
     def release(self) -> None:
         """Let go of model and index (before a run needs the device); the next photo opens them again."""
@@ -114,11 +121,13 @@ class Locator(QObject):
         self._released = True
         if self.worker.is_running:
             self.worker.ask("close", {}, lambda _: None, lambda _: None)
+        self.opened.emit(None)
 
     def _open(self) -> None:
         if self._wanted is None or self._opening:
             return
         self._opening, self._released = True, False
+        self.opened.emit(None)
         wanted = folder, models = self._wanted
         fields = {"index": str(folder), "models": None if models is None else str(models), "device": "auto"}
 
@@ -156,6 +165,7 @@ class Locator(QObject):
             hint = self.tr("It was removed or moved outside this window: choose another index, or build one.")
             error = InputError(self.tr("this index is no longer there"), path=folder, hint=hint)
         self._notifications.error(error, log=self.worker.log_file if there else None)
+        self.opened.emit(self.index)
         if self._wanted is not None and self._wanted[0] == folder and self.index is None:
             self._fail_queue(error)
         if not there:
@@ -165,13 +175,12 @@ class Locator(QObject):
 
     def enqueue(self, keys: Iterable[int], *, first: bool = False) -> None:
         """Locate these photos; without an index nothing is asked, and the next one is asked for them."""
-        if self._wanted is None:
-            for key in keys:
-                self._set(key, edition="")
-            return
         for key in keys:
             if key == self._current:  # its question is out, and what is asked has changed since
                 self._again.add(key)
+                continue
+            if self._wanted is None:
+                self._set(key, edition="")
                 continue
             if key in self._queue or self.tray.get(key) is None:
                 continue
@@ -283,6 +292,7 @@ class Locator(QObject):
             self._queue.appendleft(key)
             self._next_photo()
             return
+        self._reopened = None
         lost = isinstance(error, WorkerLostError)
         if lost:
             self._notifications.error(error, log=self.worker.log_file)

@@ -76,7 +76,8 @@ class StatusBar(QWidget):
             self._device.setText(f"{opened.device or 'ready'} · {_precision(opened.details)}{opened.model}")
         elif self._session.index is not None:
             self._dot.set("circle-outline", "text_secondary")
-            self._device.setText(self.tr("opening the index…"))
+            closed = self.tr("index closed; a photo opens it")
+            self._device.setText(self.tr("opening the index…") if self._session.locator.opening else closed)
         else:
             self._dot.set("circle-outline", "text_secondary")
             self._device.setText(self.tr("no index open"))

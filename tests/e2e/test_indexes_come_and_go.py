@@ -45,7 +45,10 @@ def test_photos_are_located_whenever_the_worker_let_go(
 
     # a run begins while the index is being opened
     session.set_index(session.index)
+    assert window.status._device.full_text() == "opening the index…"
     session.jobs.beginning.emit()
+    assert wait(lambda: not locator._opening, 60)
+    assert window.status._device.full_text() == "index closed; a photo opens it"
     session.add_photos(photos[:1])
     assert all_located(), (states(session), window.toasts.texts())
 
@@ -64,16 +67,19 @@ def test_photos_are_located_whenever_the_worker_let_go(
     assert all_located(), (states(session), window.toasts.texts())
 
     # nothing waits for an index that is gone, and what is asked for then is asked of the next one
-    before = session.tray.at(2).answer
-    window.commands.locate_all()
-    session.set_index(None)
-    assert "queued" not in states(session)
-    assert wait(lambda: not locator.busy, 60)
-    window.commands.locate_all()
-    assert not locator.busy
-    assert set(states(session)) == {"located"}
-    session.set_index(session.lists.indexes[0])
-    assert wait(lambda: not locator.busy and session.tray.at(2).answer is not before, 60)
+    for asked_before in (True, False):
+        before = session.tray.at(2).answer
+        if asked_before:
+            window.commands.locate_all()
+        session.set_index(None)
+        if not asked_before:
+            window.commands.locate_all()
+        assert "queued" not in states(session)
+        assert wait(lambda: not locator.busy, 60)
+        assert set(states(session)) == {"located"}
+        session.set_index(session.lists.indexes[0])
+        assert wait(lambda before=before: session.tray.at(2).answer is not before, 60)
+        assert all_located()
 
     # a question without an answer takes the old answer away
     window.show_page("photos")
