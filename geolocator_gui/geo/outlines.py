@@ -12,6 +12,7 @@ from shapely.affinity import translate
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from geolocator_gui.errors import AreaError
+from geolocator_gui.geo.crossings import check_crossings
 from geolocator_gui.geo.projection import MAX_LATITUDE
 from geolocator_gui.geo.thinning import corners_of, thin
 
@@ -33,7 +34,8 @@ def normalise(
         The geometry, and in words what was done to it.
 
     Raises:
-        AreaError: Nothing is left, or the area lies where Web-Mercator does not reach.
+        AreaError: Nothing is left, the outlines cross themselves too often to be repaired, or the area lies
+            where Web-Mercator does not reach.
     """
     notes: list[str] = []
     raw: list[Polygon] = []
@@ -44,13 +46,14 @@ def normalise(
         unwrapped, jumped = _unwrap(polygon, path)
         if jumped:
             _add(notes, "read as crossing the antimeridian")
-        if not unwrapped.is_valid:
-            _add(notes, "an outline that crosses itself was repaired")
         raw.append(unwrapped)
-    thinned, moved = thin(raw, MAX_VERTICES)  # before the repair, which takes minutes for very many crossings
+    thinned, moved = thin(raw, MAX_VERTICES)  # first, for all that follows takes longer than the corners grow
     if moved:
         metres = moved * 111_320
         notes.append(f"the outline's {corners_of(raw)} corners were thinned out, by at most {metres:.1f} m")
+    check_crossings(thinned, path)
+    if not all(polygon.is_valid for polygon in thinned):
+        notes.append("an outline that crosses itself was repaired")
     parts = [part for polygon in thinned for part in polygon_parts(_valid(polygon)) if part.area > 0]
     if not parts:
         raise AreaError(

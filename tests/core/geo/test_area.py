@@ -9,6 +9,7 @@ from shapely.geometry import Point, Polygon, box
 from geolocator_gui.errors import AreaError
 from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area_of_imagery, read_area
 from geolocator_gui.geo.grid import build_grid
+from geolocator_gui.geo.crossings import count_crossings
 from geolocator_gui.geo.outlines import MAX_VERTICES, normalise
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
@@ -201,6 +202,28 @@ def test_outlines_that_zigzag_take_seconds(shape):
         assert geometry.area == pytest.approx(expected, rel=0.05)
         assert sum("thinned out" in note for note in notes) == 1
         assert shape == "crossing" or shapely.get_num_coordinates(geometry) <= MAX_VERTICES
+
+
+def test_a_scribble_is_refused_at_once(tmp_path):
+    random = np.random.default_rng(0)
+    scribble = np.column_stack([10 + random.random(20_000), 50 + random.random(20_000)])
+    start = time.process_time()
+    with pytest.raises(AreaError, match="crosses itself more than 50,000 times"):
+        read_area(geojson(tmp_path / "a.geojson", polygon(scribble.tolist())))
+    assert time.process_time() - start < 20
+    halves = [Polygon(scribble[:10_000]).convex_hull, Polygon(scribble[10_000:]).convex_hull]
+    assert normalise(halves)[0].is_valid
+
+
+def test_crossings_are_counted_and_touching_is_none():
+    random = np.random.default_rng(1)
+    spread = Polygon(random.random((600, 2)))
+    lines = shapely.linestrings(np.stack([np.asarray(spread.exterior.coords)[at : at + 2] for at in range(600)]))
+    exact = shapely.STRtree(lines).query(lines, predicate="crosses").shape[1] // 2
+    assert count_crossings([spread]) == pytest.approx(exact, rel=0.1)
+    fields = [box(x, y, x + 1, y + 1) for x in range(20) for y in range(20)]
+    assert count_crossings(fields) == 0
+    assert count_crossings([]) == 0
 
 
 @pytest.mark.parametrize(
