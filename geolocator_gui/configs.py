@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geolocator_gui.errors import ConfigError
 
+# Degrees that a photo covers at least: through a lens of 2,000 mm it shows this much, and no place to find.
+MIN_FOV = 1.0
 GroundView = Literal["panorama", "panorama_strip", "perspective", "drone"]
 
 
@@ -178,7 +180,7 @@ class LocaliseConfig(Config):
     mode: Literal["panorama", "perspective", "drone"] | None = None
     heading: float | None = None
     sweep: bool = False
-    fov: float | None = Field(default=None, gt=0, le=360)
+    fov: float | None = Field(default=None, ge=MIN_FOV, le=360)
     top: int = Field(default=5, ge=1, le=1000)
     within: str | None = None
     within_circle: tuple[float, float, float] | None = None

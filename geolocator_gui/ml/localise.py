@@ -145,7 +145,12 @@ class Localiser:
         model = self.encoder.config
         mode = options.mode or guess_mode(facts, model)
         image = load_image(path, longest_side=loading_side(facts, model, mode))
-        placed = place(image, facts, model, options)
+        try:
+            placed = place(image, facts, model, options)
+        except (MemoryError, ValueError, ArithmeticError) as error:
+            # What a file says of itself may be absurd in ways that nobody thought of; other photos go on.
+            reason = f" ({error})" if str(error) else ""
+            raise PhotoError(f"the photo cannot be put before the model{reason}", path=path) from error
         return Query(str(path), facts, placed, self.encoder.embed(placed.images, placed.view))
 
     def scores(self, query: Query) -> Floats:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geolocator_gui.configs import LocaliseConfig, ModelConfig
+from geolocator_gui.configs import MIN_FOV, LocaliseConfig, ModelConfig
+from geolocator_gui.errors import PhotoError
 from geolocator_gui.ml.transforms import Pixels, prepare, resize
 from geolocator_gui.records import PhotoFacts, PhotoMode, View
 
@@ -19,6 +20,8 @@ from geolocator_gui.records import PhotoFacts, PhotoMode, View
 ASSUMED_FOV = 66.0
 # Blank panoramas are drawn this many times larger than the input, so that the last resize averages.
 _SUPER = 2
+# What is put on a blank panorama is averaged down first where that would be more times larger than the input.
+_LARGEST = 12
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ def place(image: Pixels, facts: PhotoFacts, model: ModelConfig, options: Localis
         facts: What the photo says of itself.
         model: The model that will embed it.
         options: What the user says; it goes before the file's word.
+
+    Raises:
+        PhotoError: By its file's word the photo shows next to nothing.
     """
     mode = options.mode or guess_mode(facts, model)
     if model.ground_view == "drone":
@@ -93,9 +99,11 @@ def mean_colour(model: ModelConfig) -> Pixels:
 def _panorama(image: Pixels, facts: PhotoFacts, model: ModelConfig, options: LocaliseConfig) -> Placed:
     """A panorama: the model's band of it, rolled."""
     height, width = image.shape[:2]
-    across = options.fov or (facts.horizontal_fov if facts.is_panorama else None) or 360.0
-    upright = (facts.vertical_fov if facts.is_panorama else None) or min(180.0, across * height / width)
+    across = options.fov or _stated(facts.horizontal_fov if facts.is_panorama else None, "wide") or 360.0
+    upright = _stated(facts.vertical_fov if facts.is_panorama else None, "high")
+    upright = upright or min(180.0, across * height / width)
     note = ""
+    image = _averaged(image, across, upright, model)
     if across < 359.0:
         image = _widened(image, across, model)
         note = f"The panorama covers {across:.0f}°; the rest is left blank."
@@ -111,7 +119,7 @@ def _panorama(image: Pixels, facts: PhotoFacts, model: ModelConfig, options: Loc
 
 def _perspective(image: Pixels, facts: PhotoFacts, model: ModelConfig, options: LocaliseConfig) -> Placed:
     """An ordinary photo on a blank panorama, where its heading and field of view put it."""
-    fov = options.fov or facts.horizontal_fov
+    fov = options.fov or _stated(facts.horizontal_fov, "wide")
     note = ""
     if fov is None:
         fov = ASSUMED_FOV
@@ -218,6 +226,16 @@ def _square(image: Pixels) -> Pixels:
     return np.ascontiguousarray(image[top : top + side, left : left + side])
 
 
+def _stated(degrees: float | None, which: str) -> float | None:
+    """What the photo's file says that it covers; raises `PhotoError` where that cannot be."""
+    if degrees is not None and degrees < MIN_FOV:
+        raise PhotoError(
+            f"by its file the photo is {degrees:.2g}° {which}; less than {MIN_FOV:g}° cannot be located",
+            hint="Its EXIF or XMP data are wrong: save it without them.",
+        )
+    return degrees
+
+
 def _known_heading(facts: PhotoFacts, options: LocaliseConfig) -> float | None:
     if options.heading is not None:
         return options.heading
@@ -236,6 +254,19 @@ def _heading_note(facts: PhotoFacts, options: LocaliseConfig) -> str:
     if facts.heading_is_magnetic and options.heading is None and _known_heading(facts, options) is not None:
         return "The photo's heading is from a magnetic compass and so approximate."
     return ""
+
+
+def _averaged(image: Pixels, across: float, upright: float, model: ModelConfig) -> Pixels:
+    """A panorama so small that the blank one it is put on stays within `_LARGEST` times the input."""
+    height, width = image.shape[:2]
+    wide = _LARGEST * model.ground_size[1] * across / 360.0
+    high = _LARGEST * model.ground_size[0] * upright / model.ground_band_deg
+    if width <= wide and height <= high:
+        return image
+    import cv2
+
+    size = max(1, min(width, round(wide))), max(1, min(height, round(high)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _band(image: Pixels, upright: float, model: ModelConfig) -> Pixels:

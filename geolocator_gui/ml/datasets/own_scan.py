@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from geolocator_gui.configs import MIN_FOV
 from geolocator_gui.errors import DataError, PhotoError
 from geolocator_gui.events import Note, Pace, Steps
 from geolocator_gui.geo.photo import read_facts
@@ -155,12 +156,15 @@ def _scan(folder: Path, path: str, size: int, changed: int) -> Scanned:
     pitch, yaw = _gimbal(head)
     drone = pitch is not None and pitch < _STEEP
     position = facts.position
+    problem = "" if position is not None else _why_no_position(place)
+    if min(facts.horizontal_fov or 360.0, facts.vertical_fov or 180.0) < MIN_FOV:
+        problem = problem or f"by its file it shows less than {MIN_FOV:g}°"
     return Scanned(
         path,
         size,
         changed,
         digest,
-        problem="" if position is not None else _why_no_position(place),
+        problem=problem,
         lon=None if position is None else position.lon,
         lat=None if position is None else position.lat,
         heading=yaw % 360.0 if drone and yaw is not None else facts.heading,

@@ -8,8 +8,8 @@ from shapely.geometry import Point, Polygon, box
 
 from geolocator_gui.errors import AreaError
 from geolocator_gui.geo.area import Area, area_from_bbox, area_from_circle, area_of_imagery, read_area
-from geolocator_gui.geo.grid import build_grid
 from geolocator_gui.geo.crossings import count_crossings
+from geolocator_gui.geo.grid import build_grid
 from geolocator_gui.geo.outlines import MAX_VERTICES, normalise
 from geolocator_gui.records import BoundingBox, ImageryInfo
 
@@ -218,7 +218,9 @@ def test_a_scribble_is_refused_at_once(tmp_path):
 def test_crossings_are_counted_and_touching_is_none():
     random = np.random.default_rng(1)
     spread = Polygon(random.random((600, 2)))
-    lines = shapely.linestrings(np.stack([np.asarray(spread.exterior.coords)[at : at + 2] for at in range(600)]))
+    lines = shapely.linestrings(
+        np.stack([np.asarray(spread.exterior.coords)[at : at + 2] for at in range(600)])
+    )
     exact = shapely.STRtree(lines).query(lines, predicate="crosses").shape[1] // 2
     assert count_crossings([spread]) == pytest.approx(exact, rel=0.1)
     fields = [box(x, y, x + 1, y + 1) for x in range(20) for y in range(20)]

@@ -1,9 +1,12 @@
 """Placement: what the encoder sees of a photo, by heading, field of view and model."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from geolocator_gui.configs import LocaliseConfig, ModelConfig
+from geolocator_gui.errors import ConfigError, PhotoError
 from geolocator_gui.ml.placement import guess_mode, loading_side, mean_colour, place, roll_to_north
 from geolocator_gui.ml.transforms import prepare
 from geolocator_gui.records import PhotoFacts
@@ -110,6 +113,32 @@ def test_a_flat_panorama_is_padded_to_the_models_height():
     assert (placed[0] == mean_colour(model())).all()
     assert np.abs(placed[48].astype(int) - RED).max() <= 1
     assert np.isclose((np.abs(placed.astype(int) - RED).sum(axis=2) < 20).mean(), 0.25, atol=0.03)
+
+
+@pytest.mark.parametrize(("across", "upright"), [(1.0, None), (1.0, 1.0), (360.0, 1.0), (90.0, 180.0)])
+def test_a_sliver_of_a_panorama_needs_no_more_memory_than_a_whole_one(across, upright):
+    facts = PhotoFacts(576, 288, heading=0.0, horizontal_fov=across, vertical_fov=upright, is_panorama=True)
+    tracemalloc.start()
+    placed = place(np.full((288, 576, 3), RED, np.uint8), facts, model(), LocaliseConfig()).images[0]
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert placed.shape == (96, 192, 3)
+    assert (placed[0, 0] == mean_colour(model())).all() == (across < 360 or upright == 1.0)
+    if across == 90.0:
+        assert np.abs(placed[:, 80:112].astype(int) - RED).max() <= 2
+
+
+def test_a_field_of_view_that_cannot_be_is_refused_in_words():
+    image = np.full((288, 576, 3), RED, np.uint8)
+    for sizes in ({"horizontal_fov": 0.00036, "vertical_fov": 90.0}, {"vertical_fov": 1e-9}):
+        facts = PhotoFacts(576, 288, heading=0.0, is_panorama=True, **sizes)
+        with pytest.raises(PhotoError, match="less than 1°"):
+            place(image, facts, model(), LocaliseConfig())
+    with pytest.raises(PhotoError, match="less than 1°"):
+        place(photo(), PhotoFacts(600, 400, horizontal_fov=0.4), model(), LocaliseConfig())
+    assert place(photo(), PhotoFacts(600, 400, horizontal_fov=0.4), model(), LocaliseConfig(fov=60.0))
+    with pytest.raises(ConfigError, match="'fov' should be greater than or equal to 1"):
+        LocaliseConfig.from_mapping({"fov": 0.001})
 
 
 def photo(width=600, height=400):
