@@ -172,8 +172,12 @@ def _print(answers: Sequence[Localisation]) -> None:
         print(f"  {answer.sentence}")
         if answer.note:
             print(f"  {answer.note}")
-        if answer.error_m is not None:
-            print(f"  {answer.error_m:,.0f} m from the photo's own GPS position")
+        if answer.error_m is not None and answer.fused is not None:
+            lon, lat = answer.fused.position
+            print(
+                f"  best position {lat:.6f}, {lon:.6f} (± {answer.fused.spread_m:.0f} m): "
+                f"{answer.error_m:,.0f} m from the photo's own GPS position"
+            )
         for match in answer.matches:
             looking = "" if match.heading is None else f"  heading {match.heading:.0f}°"
             print(

@@ -186,8 +186,15 @@ def share_on_imagery(area: Area, infos: Sequence[ImageryInfo]) -> float:
         west, south, east, north = info.bounds
         ends = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
         extents += [box(left, south, right, north) for left, right in ends]
-    share = shapely.intersection(area.geometry, shapely.union_all(extents)).area / area.geometry.area
+    imagery = shapely.union_all(extents)
+    share = shapely.intersection(area.geometry, imagery).area / area.geometry.area
     if share == 0.0:
+        if shapely.transform(area.geometry, lambda xy: xy[:, ::-1]).intersects(imagery):
+            raise ImageryError(
+                f"the coordinates of the area '{area.name}' are swapped: longitude comes first",
+                path=infos[0].name,
+                hint="With latitude and longitude exchanged it lies on this imagery.",
+            )
         bounds = ", ".join(f"{edge:.5f}" for edge in infos[0].bounds)
         raise ImageryError(
             f"the area '{area.name}' lies beside this imagery, which reaches over {bounds}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from geolocator_gui.errors import AreaError
 from geolocator_gui.geo.outlines import polygon_parts
 
 MAX_FEATURES = 100_000
+_SHAPEFILE_HINT = "A Shapefile needs its .shp, .shx, .dbf and .prj files side by side."
 
 
 def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
@@ -33,15 +35,17 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
     polygons: list[Polygon] = []
     notes: list[str] = []
     try:
-        for name, kind in pyogrio.list_layers(source):
-            if kind is None:
-                continue
-            frame = geopandas.read_file(
-                source, layer=name, columns=[], engine="pyogrio", rows=MAX_FEATURES + 1, force_2d=True
-            )
-            if len(frame) > MAX_FEATURES:
-                raise AreaError(f"the layer {name!r} holds more than {MAX_FEATURES} features", path=path)
-            polygons.extend(_degrees(frame, notes, path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # GDAL warns of what ends in an error, or does no harm
+            for name, kind in pyogrio.list_layers(source):
+                if kind is None:
+                    continue
+                frame = geopandas.read_file(
+                    source, layer=name, columns=[], engine="pyogrio", rows=MAX_FEATURES + 1, force_2d=True
+                )
+                if len(frame) > MAX_FEATURES:
+                    raise AreaError(f"the layer {name!r} holds more than {MAX_FEATURES} features", path=path)
+                polygons.extend(_degrees(frame, notes, path))
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -61,7 +65,7 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
         raise AreaError(
             f"the area file cannot be read ({error})",
             path=path,
-            hint="A Shapefile needs its .shp, .shx, .dbf and .prj files side by side.",
+            hint=_SHAPEFILE_HINT if ".shp" in source.lower() else "Copy or save it again.",
         ) from error
     if not polygons:
         raise AreaError(
@@ -70,11 +74,22 @@ def read_layers(source: str, path: Path) -> tuple[list[Polygon], list[str]]:
     return polygons, notes
 
 
+def _check_earth(crs: Any, path: Path) -> None:
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is not None and not 6.33e6 < ellipsoid.semi_major_metre < 6.42e6:
+        raise AreaError(
+            f"its coordinate system {crs.name!r} is not of the Earth",
+            path=path,
+            hint="Save it in longitude and latitude (EPSG:4326).",
+        )
+
+
 def _degrees(frame: Any, notes: list[str], path: Path) -> list[Polygon]:
     found = [part for shape in frame.geometry if shape is not None for part in polygon_parts(shape)]
     if not found:
         return []
     if frame.crs is not None:
+        _check_earth(frame.crs, path)
         shapes = frame.geometry.to_crs("EPSG:4326")
         return [part for shape in shapes if shape is not None for part in polygon_parts(shape)]
     reach = np.abs(shapely.get_coordinates(found)).max(axis=0)

@@ -15,6 +15,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from geolocator_gui.errors import FaultError, InputError
+from geolocator_gui.geo.projection import distance_m
 from geolocator_gui.records import Localisation, Match
 from geolocator_gui.workspace import write_atomically
 
@@ -35,6 +36,9 @@ _COLUMNS = (
     "error_m",
     "error",
     "attribution",
+    "answer_lon",
+    "answer_lat",
+    "match_error_m",
 )
 
 
@@ -91,6 +95,7 @@ def geojson(localisations: Iterable[Localisation], *, attribution: str = "") -> 
                 kind="match",
                 file=item.file,
                 **{key: value for key, value in _match_dict(match).items() if key != "bounds"},
+                match_error_m=_match_error(item, match),
             )
         if item.fused is not None:
             add(
@@ -110,13 +115,23 @@ def geojson(localisations: Iterable[Localisation], *, attribution: str = "") -> 
     return {"type": "FeatureCollection", "attribution": attribution, "features": features}
 
 
+def _match_error(item: Localisation, match: Match) -> float | None:
+    """Geodesic metres from a match's centre to the photo's own position, None without one."""
+    if item.facts is None or item.facts.position is None:
+        return None
+    return float(distance_m(match.position, item.facts.position))
+
+
 def _ring(match: Match) -> list[list[float]]:
     west, south, east, north = match.bounds
     return [[west, south], [east, south], [east, north], [west, north], [west, south]]
 
 
 def csv_text(localisations: Iterable[Localisation], *, attribution: str = "") -> str:
-    """One row per match; a photo without matches has one row with its error."""
+    """One row per match; a photo without matches has one row with its error.
+
+    `error_m` belongs to the answer (`answer_lon`, `answer_lat`), `match_error_m` to the row's own match.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_COLUMNS)
@@ -124,7 +139,9 @@ def csv_text(localisations: Iterable[Localisation], *, attribution: str = "") ->
         exif = item.facts.position if item.facts is not None else None
         own = [exif.lon, exif.lat] if exif is not None else ["", ""]
         tail = ["" if item.error_m is None else f"{item.error_m:.1f}", safe_cell(item.error or "")]
+        answer = ["", ""] if item.fused is None else [f"{value:.7f}" for value in item.fused.position]
         for match in item.matches:
+            away = _match_error(item, match)
             rows.writerow(
                 [
                     safe_cell(item.file),
@@ -136,10 +153,12 @@ def csv_text(localisations: Iterable[Localisation], *, attribution: str = "") ->
                     *own,
                     *tail,
                     safe_cell(attribution),
+                    *answer,
+                    "" if away is None else f"{away:.1f}",
                 ]
             )
         if not item.matches:
-            rows.writerow([safe_cell(item.file), *[""] * 10, *own, *tail, safe_cell(attribution)])
+            rows.writerow([safe_cell(item.file), *[""] * 10, *own, *tail, safe_cell(attribution), "", "", ""])
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from geolocator_gui.errors import FaultError, InputError
+from geolocator_gui.geo.projection import distance_m
 from geolocator_gui.records import BoundingBox, Fused, Localisation, LonLat, Match, PhotoFacts
 from geolocator_gui.report.table import csv_text, geojson, gpx, kml, to_dict, write_table
 
@@ -59,6 +60,16 @@ def test_csv_has_a_row_for_every_photo_and_no_formula(answers):
     assert rows[0]["file"] == f"'{EVIL}"
     assert (float(rows[0]["lon"]), float(rows[0]["north"])) == (24.9, 60.3)
     assert rows[0]["attribution"] == "© me"
+
+
+def test_every_distance_of_a_table_has_its_position(answers):
+    found, bad = csv.DictReader(io.StringIO(csv_text(answers)))
+    assert (float(found["answer_lon"]), float(found["answer_lat"]), found["error_m"]) == (24.9, 60.2, "71.4")
+    away = float(distance_m(LonLat(24.9, 60.2), LonLat(24.91, 60.21)))
+    assert float(found["match_error_m"]) == pytest.approx(away, abs=0.1)
+    assert bad["answer_lon"] == bad["match_error_m"] == ""
+    match = geojson(answers)["features"][0]["properties"]
+    assert (match["kind"], match["match_error_m"]) == ("match", pytest.approx(away))
 
 
 def test_geojson_tells_guess_and_truth_apart(answers):

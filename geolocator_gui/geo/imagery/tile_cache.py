@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from geolocator_gui.errors import FaultError
+from geolocator_gui.errors import FaultError, InputError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tiles (
@@ -54,6 +56,7 @@ class TileCache:
         """Open or create.
 
         Raises:
+            InputError: The folder may not be written.
             FaultError: The file cannot be created.
         """
         self._path = path
@@ -62,6 +65,8 @@ class TileCache:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(path.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             self._connection()
         except sqlite3.DatabaseError:
             # A cache is never worth repairing: what it held is fetched again.
@@ -74,7 +79,12 @@ class TileCache:
             except sqlite3.Error as error:
                 raise FaultError(f"the tile cache cannot be used ({error})", path=path) from error
         except OSError as error:
-            raise FaultError(f"the tile cache cannot be created ({error.strerror})", path=path) from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+            raise (FaultError if full else InputError)(
+                f"the tile cache cannot be created ({error.strerror})",
+                path=path,
+                hint="" if full else "Name a folder that you may write to in the variable GEOLOCATOR_TILES.",
+            ) from error
 
     def get(self, key: str) -> Kept | None:
         """What is kept under a key, fresh or not."""

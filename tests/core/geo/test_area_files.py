@@ -81,6 +81,21 @@ def test_zipped_shapefile(tmp_path):
     assert read_area(tmp_path / "a.zip").contains(10.05, 50.05)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_damaged_geopackage_is_one_message(tmp_path):
+    path = write(tmp_path / "garbage.gpkg", b"SQLite format 3\x00" + bytes(range(256)) * 20)
+    with pytest.raises(AreaError) as caught:
+        read_area(path)
+    assert "Shapefile" not in str(caught.value)
+
+
+def test_an_area_on_the_moon_is_refused_by_name(tmp_path):
+    moon = "+proj=longlat +R=1737400 +no_defs"
+    geopandas.GeoDataFrame(geometry=[box(10, 50, 10.1, 50.1)], crs=moon).to_file(tmp_path / "moon.gpkg")
+    with pytest.raises(AreaError, match="is not of the Earth"):
+        read_area(tmp_path / "moon.gpkg")
+
+
 def test_shapefile_without_its_companions(tmp_path):
     frame = geopandas.GeoDataFrame(geometry=[box(10, 50, 10.1, 50.1)], crs="EPSG:4326")
     frame.to_file(tmp_path / "a.shp")

@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 
+from geolocator_gui.errors import InputError
 from geolocator_gui.geo.imagery.cache import DecodedTiles
 from geolocator_gui.geo.imagery.decode import Tile
 from geolocator_gui.geo.imagery.tile_cache import Kept, TileCache
@@ -82,6 +83,18 @@ def test_a_spoilt_cache_is_begun_anew(tmp_path):
     cache.put("a", kept())
     assert cache.get("a") is not None
     cache.close()
+
+
+@pytest.mark.parametrize("how", ["no folder can be made", "the folder is read-only"])
+def test_a_folder_that_may_not_be_written_is_said_with_the_way_out(tmp_path, how, monkeypatch):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "t.sqlite"
+    if how == "no folder can be made":
+        path = tmp_path / "file" / "tiles" / "t.sqlite"
+    else:
+        monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(InputError, match="GEOLOCATOR_TILES"):
+        TileCache(path)
 
 
 def test_many_threads_write_at_once(tmp_path):

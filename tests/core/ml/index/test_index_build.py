@@ -158,10 +158,18 @@ def test_tiles_of_huge_areas_are_reckoned(config, monkeypatch):
 
 def test_an_area_beside_the_imagery_is_refused_before_anything_starts(config, tmp_path):
     away = config.model_copy(update={"bbox": (10.0, 50.0, 10.01, 50.01)})
-    with pytest.raises(ImageryError, match=r"'box' lies beside this imagery, which") as caught:
+    with pytest.raises(ImageryError, match=r"'box around 50.*' lies beside this imagery, which") as caught:
         finish(build_index(away, tmp_path / "index"))
     assert "longitude comes first" in caught.value.hint
     assert not (tmp_path / "index").exists()
+
+
+def test_swapped_coordinates_are_called_by_their_name(config):
+    with open_imagery(config.imagery[0]) as source:
+        west, south, east, north = source.info.bounds
+    swapped = config.model_copy(update={"bbox": (south, west, north, east)})
+    with pytest.raises(ImageryError, match="are swapped: longitude comes first"):
+        make_plan(swapped, None, None)
 
 
 def test_an_area_mostly_beside_the_imagery_is_told(config):
