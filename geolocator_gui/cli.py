@@ -84,12 +84,15 @@ def main() -> None:
     debug = "--debug" in arguments
     arguments = (["--debug"] if debug else []) + [word for word in arguments if word != "--debug"]
     mount()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller (`>&-`): what is said goes nowhere
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding cannot say is escaped rather than the end of the answer.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="geolocator", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except GeolocatorError as error:
@@ -126,6 +129,7 @@ def _refuse(words: str, context: typer.Context | None) -> NoReturn:
     """Say in two lines what is wrong with the words of a command; no words: the help stands there already."""
     verb = "geolocator" if context is None else context.command_path
     if words:
+        words = words.replace("Value error, ", "")  # what the library that checks the values puts before
         print(f"{verb}: {printable(words)}\nSee `{verb} --help`.", file=sys.stderr)
     sys.exit(2)
 

@@ -104,6 +104,7 @@ def index(
     Killed or stopped, the same command continues it. Without an area the whole imagery is taken.
     """
     if context.invoked_subcommand is not None:
+        _none_before_a_verb(context)
         return
     if resume is not None:
         _only_with_resume(context)
@@ -138,7 +139,12 @@ def index(
     )
     if not config.imagery:
         raise ConfigError("no imagery is named", hint="Name one with --imagery FILE.")
-    opened = None if workspace is None else Workspace.create(workspace)
+    if out is not None and workspace is not None:
+        raise ConfigError(
+            "--out and --workspace are given together",
+            hint="An index goes into a folder of its own (--out) or into a workspace (--workspace).",
+        )
+    opened = None if workspace is None else _workspace(workspace, new=not estimate)
     models = None if opened is None else opened.models
     if opened is not None:
         keep_tiles_in(opened.tiles)
@@ -156,6 +162,24 @@ def _given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _none_before_a_verb(context: typer.Context) -> None:
+    """Refuse options of a build that stand before a verb on an index, rather than ignore them."""
+    for name in context.params:
+        if _given(context, name):
+            raise ConfigError(
+                f"--{name.replace('as_', '').replace('_', '-')} stands before '{context.invoked_subcommand}'",
+                hint=f"Write the options of `index {context.invoked_subcommand}` after its name.",
+            )
+
+
+def _workspace(folder: Path, *, new: bool) -> Workspace | None:
+    """The workspace that an index goes into; where none may be made, None if there is none yet."""
+    if new:
+        return Workspace.create(folder)
+    root = folder.expanduser()
+    return Workspace.open(root) if root.is_dir() and any(root.iterdir()) else None
 
 
 def _only_with_resume(context: typer.Context) -> None:

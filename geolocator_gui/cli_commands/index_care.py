@@ -12,6 +12,7 @@ import typer
 from geolocator_gui.cli_commands.console import drive, names_in, print_json
 from geolocator_gui.cli_commands.index_words import (
     absolute,
+    ground_of,
     levels_of,
     models_beside,
     numbers,
@@ -90,6 +91,7 @@ def info(
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder).parts[0] != "run"
     )
+    ground = ground_of(manifest)
     facts: dict[str, Any] = {
         "index": str(folder),
         "state": manifest.state,
@@ -102,6 +104,8 @@ def info(
             {"name": part.area_name, "side_m": part.side_m * part.level, "overlap": part.overlap}
             for part in manifest.parts
         ],
+        "bounds": list(ground.bounds),
+        "km2": ground.km2,
         "imagery": [record.model_dump() for record in manifest.imagery],
         "attribution": manifest.attribution,
         "encoder": manifest.encoder,

@@ -11,7 +11,9 @@ from geolocator_gui.cli_commands.console import people_time, print_json
 from geolocator_gui.errors import ConfigError
 
 if TYPE_CHECKING:
+    from geolocator_gui.geo.area import Area
     from geolocator_gui.ml.index import IndexSummary
+    from geolocator_gui.ml.index.manifest import Manifest
 
 
 def people_bytes(number: float) -> str:
@@ -71,6 +73,17 @@ def models_beside(folder: Path) -> Path | None:
 def keep_tiles_in(folder: Path) -> None:
     """Let this process keep downloaded tiles in a workspace, unless the user says where."""
     os.environ.setdefault("GEOLOCATOR_TILES", str(folder))
+
+
+def ground_of(manifest: Manifest) -> Area:
+    """All areas of an index as one, as they were drawn."""
+    import shapely
+    from shapely.geometry import shape
+
+    from geolocator_gui.geo.area import Area
+
+    parts = {str(part.geometry): shape(part.geometry) for part in manifest.parts}
+    return Area("", shapely.union_all(list(parts.values())))
 
 
 def report(summary: IndexSummary, *, as_json: bool) -> None:

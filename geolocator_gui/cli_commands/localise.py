@@ -78,6 +78,10 @@ def localise(
     for table in (geojson, csv):
         if table is not None:
             check_table(table)
+    if sweep and heading is not None:
+        raise ConfigError(
+            "--sweep and --heading are given together", hint="A sweep finds out the heading: leave one away."
+        )
     circle, area = _prior(within)
     options = LocaliseConfig.from_mapping(
         {
@@ -117,12 +121,20 @@ def _steps(localiser: Localiser, photos: Sequence[str], options: LocaliseConfig)
 
 
 def photos_of(names: Sequence[str]) -> list[str]:
-    """The files named, and the files inside the folders named, in order."""
+    """The files named, and the photos inside the folders named, in order; says what is passed over there."""
+    from geolocator_gui.geo.photo import PHOTO_SUFFIXES
+
     found: list[str] = []
     for name in names:
         if os.path.isdir(name):  # False where pathlib would raise: an impossible name is a bad photo
-            inside = (path for path in sorted(Path(name).iterdir()) if path.is_file())
-            found += [str(path) for path in inside if not path.name.startswith(".")]
+            inside = [path for path in sorted(Path(name).iterdir()) if path.is_file()]
+            inside = [path for path in inside if not path.name.startswith(".")]
+            photos = [str(path) for path in inside if path.suffix.lower() in PHOTO_SUFFIXES]
+            others = len(inside) - len(photos)
+            if others:
+                what = "1 file is no photo and" if others == 1 else f"{others:,} files are no photos and"
+                print(f"{printable(name)}: {what} passed over", file=sys.stderr)
+            found += photos
         else:
             found.append(name)
     if not found:

@@ -19,6 +19,11 @@ from geolocator_gui.records import PhotoFacts
 MAX_PIXELS = 300_000_000
 MAX_BYTES = 512 * 1024 * 1024
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000")
+# Endings of what a folder of photos is searched for.
+PHOTO_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".heic", ".heif", ".avif"}
+    | {".tif", ".tiff", ".bmp", ".gif", ".jp2"}
+)
 _HINT = "Use a JPEG, PNG, WebP, HEIC, AVIF or TIFF photo."
 
 

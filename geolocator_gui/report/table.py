@@ -231,6 +231,18 @@ def check_table(path: Path) -> None:
         raise InputError(
             "the folder of this file does not exist", path=path, hint="Make the folder, or name another."
         )
+    hint = "Name a file in a folder that you may write to."
+    if path.is_dir():
+        raise InputError("this is a folder", path=path, hint=hint)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"files cannot be written into this folder ({error.strerror or error})",
+            path=path.parent,
+            hint=hint,
+        ) from error
 
 
 def write_table(path: Path, localisations: Sequence[Localisation], *, attribution: str = "") -> None:

@@ -197,6 +197,13 @@ def test_a_name_that_is_no_text_costs_nothing_but_its_own_entry(small_index, tmp
     assert "\x1b" not in geolocator(*words).stdout
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell that closes streams")
+def test_a_closed_stdout_is_no_fault():
+    words = f'"{sys.executable}" -m geolocator_gui.cli --version >&-'
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_help_of_every_verb_is_there():
     top = geolocator("--help")
     assert top.returncode == 0

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from geolocator_gui.cli_commands import localise
 from geolocator_gui.errors import FaultError, InputError
 from geolocator_gui.geo.projection import distance_m
 from geolocator_gui.records import BoundingBox, Fused, Localisation, LonLat, Match, PhotoFacts
@@ -60,6 +61,12 @@ def test_csv_has_a_row_for_every_photo_and_no_formula(answers):
     assert rows[0]["file"] == f"'{EVIL}"
     assert (float(rows[0]["lon"]), float(rows[0]["north"])) == (24.9, 60.3)
     assert rows[0]["attribution"] == "© me"
+
+
+def test_the_text_says_which_position_a_distance_belongs_to(answers, capsys):
+    localise._print(answers)
+    lines = capsys.readouterr().out.splitlines()
+    assert "  best position 60.200000, 24.900000 (± 12 m): 71 m from the photo's own GPS position" in lines
 
 
 def test_every_distance_of_a_table_has_its_position(answers):

@@ -81,6 +81,49 @@ def test_estimate_builds_nothing(run, build, tmp_path):
     assert "measured just now" in out
 
 
+def test_an_estimate_makes_no_workspace_and_out_and_workspace_exclude_each_other(run, build, tmp_path):
+    assert run(*build, "--estimate", "--workspace", tmp_path / "new")[0] == 0
+    code, _, err = run(*build, "--out", tmp_path / "index", "--workspace", tmp_path / "new")
+    assert (code, "given together" in err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_options_before_a_verb_on_an_index_are_refused(run, whole):
+    code, out, err = run("index", "--imagery", "nowhere", "info", whole)
+    assert (code, out) == (2, "")
+    assert "--imagery stands before 'info'" in err
+
+
+def test_info_says_where_and_how_large_the_ground_is(run, whole):
+    facts = json.loads(run("index", "info", whole, "--json")[1])
+    west, south, east, north = Index.open(whole).bounds
+    assert facts["bounds"] == pytest.approx([west, south, east, north], abs=1e-3)
+    assert 0 < facts["km2"] < 1
+
+
+def test_other_files_in_a_folder_of_photos_are_passed_over(run, photos, whole):
+    (photos / "readme.txt").write_text("hello")
+    code, out, err = run("localise", photos, "--index", whole, "--json", "--quiet")
+    assert (code, len(json.loads(out))) == (0, 2)
+    assert err == f"{photos}: 1 file is no photo and passed over\n"
+    code, out, _ = run("localise", photos / "readme.txt", "--index", whole, "--json", "--quiet")
+    assert (code, bool(json.loads(out)[0]["error"])) == (2, True)
+
+
+def test_what_cannot_be_done_is_said_in_a_clean_line_before_the_work(run, photos, whole):
+    for words, says in (
+        (("--mode", "x"), "geolocator localise: Invalid value for '--mode': 'x' is not one of"),
+        (("--sweep", "--heading", "5"), "--sweep and --heading"),
+        (("--csv", photos / "a.jpg" / "o.csv"), "folder of this file does not exist"),
+        (("--csv", "/proc/o.csv") if os.path.isdir("/proc") else ("--csv", "/o.x"), "/"),
+    ):
+        code, out, err = run("localise", photos, "--index", whole, "--quiet", *words)
+        assert (code, out) == (2, "")
+        assert says in err
+        assert "passed over" not in err
+        assert "Value error" not in err
+
+
 def test_resume_continues_after_everything_was_moved(run, build, tmp_path, world):
     place = tmp_path / "here"
     place.mkdir()
@@ -143,6 +186,23 @@ def test_localise_json_has_an_entry_for_every_file(run, photos, whole, tmp_path)
     collection = json.loads((tmp_path / "m.geojson").read_text())
     assert "Nobody, public domain" in json.dumps(collection)
     assert (tmp_path / "m.csv").read_text().count("a.jpg") == 3
+
+
+def test_a_photo_that_cannot_be_placed_costs_its_own_entry_alone(run, photos, whole, monkeypatch):
+    from geolocator_gui.ml import localise
+
+    def place(image, facts, *rest):
+        if image.shape[0] == 300 and image[0, 0, 0] == 255:
+            raise MemoryError("Unable to allocate 3 TiB")
+        return real(image, facts, *rest)
+
+    real = localise.place
+    monkeypatch.setattr(localise, "place", place)
+    Image.new("RGB", (400, 300), "white").save(photos / "c.png")
+    code, out, err = run("localise", photos, "--index", whole, "--json", "--quiet")
+    assert code == 2
+    assert [answer["error"] is None for answer in json.loads(out)] == [True, True, False]
+    assert "3 TiB" in err
 
 
 def test_localise_flags_reach_the_answer(run, photos, whole):
