@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geolocator_gui.configs import LocaliseConfig, ModelConfig
-from geolocator_gui.errors import ConfigError, DataError
+from geolocator_gui.errors import ConfigError, DataError, PhotoError
 from geolocator_gui.ml.datasets.common import Listing, ReportBuilder, number_or_nan, read_image
 from geolocator_gui.ml.datasets.pair_data import PairData
 from geolocator_gui.ml.placement import loading_side, mean_colour, place
@@ -108,7 +108,11 @@ class OwnPairs(PairData):
             side = min(height, width)
             canvas[(height - side) // 2 :][:side, left : left + side] = resize(seen, side, side)
             return canvas
-        return np.asarray(place(image, facts, larger, options).images[0])
+        try:
+            return np.asarray(place(image, facts, larger, options).images[0])
+        except PhotoError as error:
+            photo = self.root / self.query_paths[row]
+            raise DataError(error.what, path=photo, hint=error.hint) from error
 
 
 def read_own_pairs(root: Path, split: str) -> OwnPairs:

@@ -319,6 +319,22 @@ def test_a_gps_block_that_cannot_be_followed_is_broken_not_missing(tmp_path: Pat
     assert found.problem == "the position cannot be read (broken EXIF)"
 
 
+def test_a_photo_that_says_it_shows_next_to_nothing_is_set_aside(tmp_path: Path, made) -> None:
+    (tmp_path / "p").mkdir()
+    sizes = {"FullPanoWidthPixels": 10**9, "FullPanoHeightPixels": 500, "CroppedAreaImageWidthPixels": 1000}
+    properties = " ".join(f'GPano:{name}="{value}"' for name, value in sizes.items())
+    with Image.open(demo_dir() / "photos" / "photo_01.jpg") as image:
+        packet = f"<x:xmpmeta><rdf:Description {properties}/></x:xmpmeta>".encode()
+        image.save(tmp_path / "p" / "a.jpg", xmp=packet, exif=image.getexif())
+    (found,) = finish(scan_photos(tmp_path / "p", tmp_path / "scan.jsonl", skip=tmp_path / "out"))
+    assert found.problem == "by its file it shows less than 1°"
+    data = read_pairs("pairs", made[0], "train")
+    fov = np.full_like(data.photos.fov, 0.001)
+    odd = replace(data, photos=replace(data.photos, fov=fov))
+    with pytest.raises(DataError, match="less than 1°"):
+        odd.read_query(0)
+
+
 def test_missing_imagery_is_refused_before_a_photo_is_read(tmp_path: Path) -> None:
     config = PairsConfig(photos=str(demo_dir() / "photos"), imagery=("nowhere.tif",))
     with pytest.raises(ImageryError):
