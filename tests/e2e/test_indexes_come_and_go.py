@@ -1,7 +1,9 @@
 """Indexes that are removed, replaced, let go of and opened again: photos are answered by the right one."""
 
 import json
+import os
 import shutil
+import signal
 
 import pytest
 from PySide6.QtTest import QTest
@@ -80,6 +82,15 @@ def test_photos_are_located_whenever_the_worker_let_go(
         session.set_index(session.lists.indexes[0])
         assert wait(lambda before=before: session.tray.at(2).answer is not before, 60)
         assert all_located()
+
+    # a worker that is lost costs no answer
+    session.locator.enqueue([session.tray.at(0).key])
+    assert wait(lambda: states(session)[0] == "locating", 20)
+    os.kill(locator.worker.pid, signal.SIGTERM)
+    assert wait(lambda: not locator.busy and states(session)[0] == "failed", 60)
+    assert session.tray.at(0).answer is not None
+    session.locator.enqueue([session.tray.at(0).key])
+    assert all_located()
 
     # a question without an answer takes the old answer away
     window.show_page("photos")
