@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 from geolocator_gui.errors import ImageryError
 
 Kind = Literal["file", "tiles", "wmts", "wms", "raster", "provider"]
+# Where a key was taken out of an address (see keys.py), or is to be put in; no place of a tile template.
+KEY_PLACE = re.compile(r"\{(?:api[-_]?key|key|token|access_?token)(\d*)(?:-[0-9a-f]{8})?\}", re.IGNORECASE)
 SETTINGS = frozenset(
     (
         *("crs", "scheme", "min_zoom", "max_zoom", "tile_px", "retina", "subdomains", "bounds", "name"),
@@ -113,7 +116,7 @@ def _kind_of(text: str) -> tuple[Kind, str, dict[str, str]]:
         return ("wmts" if scheme == "wmts" else "wms"), where.split(":", 1)[1], settings
     if scheme not in ("http", "https"):
         raise ImageryError(f"addresses that begin with {scheme}:// are not read", path=host_of(where))
-    if "{" in where:
+    if "{" in KEY_PLACE.sub("", where):
         return "tiles", where, settings
     query = {name.lower(): value.lower() for name, value in parse_qsl(urlsplit(where).query)}
     path = urlsplit(where).path.lower()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery.address import Address, host_of
 from geolocator_gui.geo.imagery.fetch import Fetcher
-from geolocator_gui.geo.imagery.keys import with_key
+from geolocator_gui.geo.imagery.keys import hide_keys, with_key
 
 WEB_MERCATOR = re.compile(r"(EPSG:{1,2}(\d[\d.]*:)?(3857|900913|3785)|GoogleMapsCompatible|WebMercatorQuad)$")
 PICTURES = ("image/jpeg", "image/png", "image/webp")
@@ -27,20 +27,28 @@ def fetch_capabilities(where: Address, fetcher: Fetcher, service: str) -> Any:
     Raises:
         ImageryError: It does not answer, or not with capabilities.
     """
-    address = with_key(asking_for(where.where, {"SERVICE": service, "REQUEST": "GetCapabilities"}))
-    data = fetcher.get("capabilities", address, _looks_like_xml)
+    asked = asking_for(where.where, {"SERVICE": service, "REQUEST": "GetCapabilities"})
+    address = with_key(asked, where.where)
+
+    def clean(body: bytes) -> bytes:
+        text = body.decode("utf-8", "surrogateescape")
+        return hide_keys(text, where.where, only_in_links=True).encode("utf-8", "surrogateescape")
+
+    # Servers write the key that they were asked with into the addresses that they name.
+    data = fetcher.get("capabilities", address, _looks_like_xml, clean)
     if data is None:
         raise ImageryError(
             f"there is no {service} at this address", path=host_of(where.where), hint="Check the address."
         )
-    return parse_capabilities(data, service, host_of(where.where))
+    return parse_capabilities(data, service, where.where)
 
 
-def parse_capabilities(data: bytes, service: str, host: str) -> Any:
-    """Parse a capabilities document; raises `ImageryError`."""
+def parse_capabilities(data: bytes, service: str, source: str) -> Any:
+    """Parse the capabilities document of a source's address; raises `ImageryError`."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
+    host = host_of(source)
     # WMS 1.1.1 documents name a DTD; it is stripped, never fetched.
     data = re.sub(rb"<!DOCTYPE[^>\[]*(\[[^\]]{0,2000}\])?\s*>", b"", data[:_MAX_BYTES], count=1)
     try:
@@ -48,7 +56,7 @@ def parse_capabilities(data: bytes, service: str, host: str) -> Any:
     except (DefusedXmlException, ParseError, ValueError, LookupError, RecursionError) as error:
         raise ImageryError(f"its capabilities cannot be read ({type(error).__name__})", path=host) from error
     if "apabilities" not in name_of(root):
-        message = " ".join(text.strip() for text in root.itertext())[:200]
+        message = hide_keys(" ".join(text.strip() for text in root.itertext()), source)[:200]
         raise ImageryError(f"the server answers without {service} capabilities: {message}", path=host)
     return root
 

@@ -164,13 +164,20 @@ class Fetcher:
             if self._cache is not None:
                 self._cache.close()
 
-    def get(self, key: str, address: str, check: Callable[[bytes, str], str | None]) -> bytes | None:
+    def get(
+        self,
+        key: str,
+        address: str,
+        check: Callable[[bytes, str], str | None],
+        clean: Callable[[bytes], bytes] | None = None,
+    ) -> bytes | None:
         """A body, from the cache if it is fresh or the server says it did not change.
 
         Args:
             key: Under which it is kept; holds no secret.
             address: What is asked for.
             check: Says in words what is wrong with a body of a content type, None for nothing.
+            clean: Takes out of a body what may not be kept; None keeps it as it came.
 
         Returns:
             The bytes; None where there is no such tile, or none that is whole.
@@ -191,7 +198,7 @@ class Fetcher:
                 self._turns.sleep(self._pause(attempt))
             try:
                 with self._slots:
-                    return self._ask(key, address, check, kept)
+                    return self._ask(key, address, check, clean, kept)
             except _BadAnswerError as error:
                 reason, bad = str(error), True
                 if attempt >= 2:  # a tile that is spoilt on the server stays so
@@ -238,7 +245,12 @@ class Fetcher:
         return longest * random.uniform(0.5, 1.0)
 
     def _ask(
-        self, key: str, address: str, check: Callable[[bytes, str], str | None], kept: Kept | None
+        self,
+        key: str,
+        address: str,
+        check: Callable[[bytes, str], str | None],
+        clean: Callable[[bytes], bytes] | None,
+        kept: Kept | None,
     ) -> bytes | None:
         self._turns.wait()
         with self._lock:
@@ -263,6 +275,7 @@ class Fetcher:
         wrong = check(body, kind)
         if wrong is not None:
             raise _BadAnswerError(wrong)
+        body = body if clean is None else clean(body)
         self._whole += 1
         etag, modified = headers_of.get("etag", ""), headers_of.get("last-modified", "")
         self._keep(key, Kept(200, body, kind, etag, modified, _fresh_until(headers_of, _DEFAULT_FRESH_S)))

@@ -151,7 +151,7 @@ def provider(name: str) -> Provider:
     found = flat.get(name) or next((one for key, one in flat.items() if key.lower() == name.lower()), None)
     if found is None:
         raise ImageryError(
-            f"there is no provider {name!r}",
+            f"there is no provider {name.split('?')[0]!r}",
             hint="For whole areas: " + ", ".join(f"provider://{known}" for known in ALLOWED) + ".",
         )
     if found.get("status") == "broken":

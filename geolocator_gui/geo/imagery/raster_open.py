@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,8 @@ class Raster:
 
         # That a file has no position is said by an error of our own.
         warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+        # The log of GDAL names addresses, and with them keys; what goes wrong is raised as well.
+        logging.getLogger("rasterio").setLevel(logging.CRITICAL)
         # Left over from other installations these point GDAL and PROJ at data of another version.
         for name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
             os.environ.pop(name, None)
@@ -159,7 +163,8 @@ class Raster:
 
     def _words(self, error: BaseException) -> str:
         """GDAL names the address, and with it a key."""
-        return words(error).replace(str(self.path), self.label)
+        said = words(error).replace(str(self.path), self.label)
+        return re.sub(r"[^\s'\"]*://[^\s'\"]*", self.label, said)
 
     def _place(self, source: Any, crs: Any) -> None:
         """Choose the grid in EPSG:3857 that the raster is shown on, and which bands are shown."""

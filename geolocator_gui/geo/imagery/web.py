@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from geolocator_gui.errors import ImageryError
-from geolocator_gui.geo.imagery.address import Address, host_of
+from geolocator_gui.geo.imagery.address import KEY_PLACE, Address, host_of
 from geolocator_gui.geo.imagery.base import MercatorBounds
 from geolocator_gui.geo.imagery.cache import DecodedTiles
 from geolocator_gui.geo.imagery.decode import Tile, TileDataError, decode_tile, whole_picture
@@ -137,7 +137,7 @@ class Template:
     """A tile template; `address` fills it in.
 
     Attributes:
-        text: With `{z} {x} {y} {-y} {q} {s} {r}` in it.
+        text: With `{z} {x} {y} {-y} {q} {s} {r}` in it, and its keys.
         subdomains: For `{s}`, taken in turn.
         tms: `{y}` counts from the south.
         retina: `{r}` is `@2x` and tiles have twice the pixels.
@@ -160,8 +160,7 @@ class Template:
             "s": self.subdomains[(column + row) % len(self.subdomains)] if self.subdomains else "",
             "r": "@2x" if self.retina else "",
         }
-        text = re.sub(r"\{(-?[a-z])\}", lambda found: values.get(found.group(1), found.group(0)), self.text)
-        return with_key(text)
+        return re.sub(r"\{(-?[a-z])\}", lambda found: values.get(found.group(1), found.group(0)), self.text)
 
 
 def quadkey(zoom: int, column: int, row: int) -> str:
@@ -197,12 +196,12 @@ def open_template(where: Address, cache_dir: Path | None) -> WebTiles:
             path=name,
             hint="Write {z}, {x} and {y} (or {-y} for TMS, or {q} for quadkeys) into the address.",
         )
-    left = set(re.findall(r"\{([^}]*)\}", text)) - {"z", "x", "y", "-y", "q", "s", "r"}
-    left = {field for field in left if not re.match(r"(?i)(api[-_]?key|key|token|access_?token)\d*$", field)}
+    left = set(re.findall(r"\{([^}]*)\}", KEY_PLACE.sub("", text))) - {"z", "x", "y", "-y", "q", "s", "r"}
     if left:
         raise ImageryError(f"the template has an unknown place {{{min(left)}}}", path=name)
     retina = where.flag("retina")
-    template = Template(text, subdomains, settings.get("scheme") == "tms", retina)
+    filled = with_key(text, where.where if where.kind == "tiles" else text)
+    template = Template(filled, subdomains, settings.get("scheme") == "tms", retina)
     tile_px = int(where.number("tile_px", 512 if retina else 256, 64, 2048))
     low, high = (
         int(where.number(f"{end}_zoom", default, 0, 24))

@@ -81,6 +81,7 @@ def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
             "WIDTH": str(tile_px), "HEIGHT": str(tile_px),
         } | ({"TRANSPARENT": "TRUE"} if form == "image/png" else {}),
     )  # fmt: skip
+    filled = with_key(base, where.where)
     # A tile of 512 pixels at zoom z has the detail of one of 256 at zoom z + 1.
     low = int(where.number("min_zoom", 0, 0, 24))
     high = int(where.number("max_zoom", _DEFAULT_MAX_ZOOM, low, 24))
@@ -95,7 +96,7 @@ def open_wms(where: Address, cache_dir: Path | None) -> WebTiles:
             edges = ",".join(f"{edge:.10f}" for edge in box)
         else:
             edges = ",".join(f"{edge:.6f}" for edge in tile_bounds(column, row, level.number))
-        return with_key(f"{base}&BBOX={edges}")
+        return f"{filled}&BBOX={edges}"
 
     bounds = bounds_setting(where) or _bounds((*above, layer))
     info = ImageryInfo(

@@ -6,7 +6,7 @@ import math
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from geolocator_gui.errors import ImageryError
 from geolocator_gui.geo.imagery import capabilities as ogc
@@ -41,6 +41,8 @@ def open_wmts(where: Address, cache_dir: Path | None) -> WebTiles:
         set_name = _matrix_set(layer, sets, where.settings.get("matrix_set"), host)
         levels, names = _levels(sets[set_name], host)
         template = _template(root, layer, where, name, set_name, host)
+        template = _with_own(template, where.where)
+        filled = with_key(template, where.where)
     except BaseException:
         fetcher.close()
         raise
@@ -62,19 +64,17 @@ def open_wmts(where: Address, cache_dir: Path | None) -> WebTiles:
         bulk=terms.bulk,
         extra={"layer": name, "matrix_set": set_name, "address": without_key(template)} | terms.refusal,
     )
-    return WebTiles(info, levels, _addresses(template, names), fetcher)
+    return WebTiles(info, levels, _addresses(filled, names), fetcher)
 
 
 def _addresses(template: str, names: dict[int, str]) -> Addresses:
     def address(level: Level, column: int, row: int) -> str:
         values = {"tilematrix": quote(names[level.number]), "tilecol": str(column), "tilerow": str(row)}
-        return with_key(
-            re.sub(
-                r"\{(TileMatrix|TileCol|TileRow)\}",
-                lambda found: values[found.group(1).lower()],
-                template,
-                flags=re.IGNORECASE,
-            )
+        return re.sub(
+            r"\{(TileMatrix|TileCol|TileRow)\}",
+            lambda found: values[found.group(1).lower()],
+            template,
+            flags=re.IGNORECASE,
         )
 
     return address
@@ -166,6 +166,20 @@ def _template(root: Any, layer: Any, where: Address, name: str, set_name: str, h
         field: value for field, value in fixed.items() if field not in ("Style", "TileMatrixSet", "Layer")
     }
     return ogc.asking_for(_get_tile_address(root) or where.where, query)
+
+
+def _with_own(template: str, asked: str) -> str:
+    """A server's template with what the user's address of the same server says beside it, such as a key."""
+    mine, its = urlsplit(asked), urlsplit(template)
+    login, at, place = mine.netloc.rpartition("@")
+    if (mine.scheme, place) != (its.scheme, its.netloc):
+        return template
+    said = {name.lower() for name, _ in parse_qsl(its.query, keep_blank_values=True)}
+    said |= {"service", "request", "version"}
+    own = {name: value for name, value in parse_qsl(mine.query) if name.lower() not in said}
+    if at:
+        template = template.replace("://", f"://{login}@", 1)
+    return ogc.asking_for(template, own) if own else template
 
 
 def _get_tile_address(root: Any) -> str:

@@ -1,6 +1,3 @@
-import logging
-import os
-import stat
 import time
 
 import numpy as np
@@ -14,7 +11,6 @@ from geolocator_gui.geo.grid import build_grid
 from geolocator_gui.geo.imagery import open_imagery
 from geolocator_gui.geo.imagery import web as web_module
 from geolocator_gui.geo.imagery.fetch import Manners
-from geolocator_gui.geo.imagery.keys import keep_key, with_key, without_key
 from geolocator_gui.geo.imagery.providers import ALLOWED, provider, terms_of_host
 from geolocator_gui.geo.imagery.web import quadkey
 from geolocator_gui.geo.projection import tile_bounds
@@ -250,57 +246,6 @@ def test_what_is_wrong_with_a_template_is_said(tmp_path):
 def test_whole_world_sources_ask_for_an_area(server, tmp_path):
     with opened(server, tmp_path) as source, pytest.raises(AreaError, match="covers the world"):
         area_of_imagery(source.info)
-
-
-KEY = "pk.0123456789abcdefABCDEF0123456789"
-
-
-def test_keys_never_show(server, tmp_path, caplog, monkeypatch):
-    caplog.set_level(logging.DEBUG)
-    server.faults = {key: ["403"] for key in server.tiles}
-    text = f"{server.template}?api_key={KEY}"
-    with opened(server, tmp_path, template=text) as source:
-        with pytest.raises(ImageryError) as caught:
-            source.read(box(1, 1), 256, 256)
-        assert KEY not in repr(source.info)
-    assert KEY in server.requests[0]
-    assert KEY not in str(caught.value)
-    assert KEY not in caplog.text
-    assert not any(KEY in path.name for path in (tmp_path / "tiles").iterdir())
-    assert not any(KEY.encode() in path.read_bytes() for path in (tmp_path / "tiles").iterdir())
-    bare = keep_key(text)
-    assert bare == f"{server.template}?api_key={{key}}"
-    assert with_key(bare).endswith(KEY)
-    kept = next(
-        path for path in (__import__("pathlib").Path(os.environ["GEOLOCATOR_HOME"])).rglob("keys.toml")
-    )
-    if os.name == "posix":
-        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    server.faults = {}
-    with opened(server, tmp_path, template=bare) as source:
-        assert source.read(box(1, 1), 256, 256).valid.all()
-    monkeypatch.setenv("GEOLOCATOR_KEY_HOST_EXAMPLE_ORG", "abc")
-    assert with_key("https://host.example.org/{z}?k={apikey}") == "https://host.example.org/{z}?k=abc"
-
-
-@pytest.mark.parametrize(
-    ("src", "bare"),
-    [
-        ("/srv/me/town.mbtiles", "/srv/me/town.mbtiles"),
-        ("https://h.org/{z}/{x}/{y}.png", "https://h.org/{z}/{x}/{y}.png"),
-        (
-            "https://h.org/{z}/{x}/{y}?access_token=abc&v=2",
-            "https://h.org/{z}/{x}/{y}?access_token={key}&v=2",
-        ),
-        ("https://me:pw@h.org/{z}/{x}/{y}", "https://h.org/{z}/{x}/{y}"),
-        (f"https://h.org/{KEY}/{{z}}/{{x}}/{{y}}", "https://h.org/{key}/{z}/{x}/{y}"),
-        ("wms:https://h.org/wms?key=abc#layer=o", "wms:https://h.org/wms?key={key}#layer=o"),
-        ("https://h.org/a.tif?sig=abc&token=d", "https://h.org/a.tif?sig={key}&token={key2}"),
-    ],
-)
-def test_keys_are_taken_out_of_every_form(src, bare):
-    assert without_key(src) == bare
-    assert without_key(bare) == bare
 
 
 def test_terms():

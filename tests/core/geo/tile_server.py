@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import collections
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +15,7 @@ from typing import Self
 from aiohttp import web
 
 Key = tuple[int, int, int]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Fault = Callable[[web.Request, bytes], "web.StreamResponse | None"]
 
 
@@ -30,6 +32,8 @@ class TileServer:
         pages: Fixed answers (content type, body) by path.
         files: Files by path, served with ranges.
         delay: Seconds before each answer.
+        key: What a request's path or query must hold; others are refused.
+        login: "user:password" that a request must give.
     """
 
     def __init__(self, tiles: dict[Key, bytes]) -> None:
@@ -42,6 +46,7 @@ class TileServer:
         self.busiest = 0
         self.files: dict[str, Path] = {}
         self.delay = 0.0
+        self.key = self.login = ""
         self.cache_control = "max-age=3600"
         self.retry_after = "0"
         self.tile_from_query: Callable[[web.Request], Key] | None = None
@@ -73,7 +78,7 @@ class TileServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application()
+        app = web.Application(middlewares=[self._guard])
         app.router.add_get("/{z:\\d+}/{x:\\d+}/{y:\\d+}.png", self._tile)
         app.router.add_get("/{page:.*}", self._page)
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
@@ -84,6 +89,14 @@ class TileServer:
         self._ready.set()
         await self._stop.wait()
         await runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        login = "Basic " + base64.b64encode(self.login.encode()).decode()
+        if self.key not in request.path_qs or (self.login and request.headers.get("Authorization") != login):
+            self.requests.append(request.path_qs)
+            return self._status(401)
+        return await handler(request)
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         if self.tile_from_query is not None and request.query.get("TILEROW", request.query.get("BBOX")):
