@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from geolocator_gui.cli_commands.console import print_json, run_verb
+from geolocator_gui.cli_commands.index_words import source_name
 from geolocator_gui.cli_commands.mine import models_beside
 from geolocator_gui.errors import ConfigError
 from geolocator_gui.pairs_folder import SET_ASIDE, PairsConfig
@@ -85,7 +86,7 @@ def pairs(
         config = PairsConfig.from_mapping(
             {
                 "photos": str(photos.expanduser().resolve()),
-                "imagery": tuple(_absolute(item) for item in imagery),
+                "imagery": tuple(source_name(item) for item in imagery),
                 "model": _absolute(model),
                 "side_m": side_m,
                 "mode": mode,

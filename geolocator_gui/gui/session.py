@@ -214,11 +214,14 @@ class Session(QObject):
             return
 
         def work() -> ImageryEntry:
-            name = workspace.imagery_name(entry)
-            self.imagery_pool.add(name, entry.source)
+            from geolocator_gui.geo.imagery.keys import keep_key
+
+            source = keep_key(entry.source)  # a workspace is shared; the keys are not
+            name = workspace.imagery_name(replace(entry, source=source))
+            self.imagery_pool.add(name, source)
             info = self.imagery_pool.info(name)
             known = ImageryEntry(
-                name, entry.source, entry.attribution or info.attribution, entry.bulk and info.bulk
+                name, source, entry.attribution or info.attribution, entry.bulk and info.bulk
             )
             workspace.add_imagery(known)
             return known
