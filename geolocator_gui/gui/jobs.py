@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,13 @@ class Job:
     def __init__(self, run: RunFolder, process: subprocess.Popen[bytes] | None = None) -> None:
         self.run = run
         self.process = process
+        self._since = time.time()
         self.tail = RunTail(run)
         self._exit_code: int | None = None
+
+    def begins(self, row: RunRow | None) -> bool:
+        """Whether a process was started that has not said a word yet."""
+        return self.process is not None and (row is None or (row.updated or 0.0) < self._since)
 
     def read(self) -> RunRow:
         """Where the run stands (reads files)."""
@@ -87,7 +93,7 @@ class Jobs(QObject):
     @property
     def busy(self) -> list[Path]:
         """Folders of runs that work, wait for their turn, or are being started."""
-        live = [thing for thing, job in self._jobs.items() if job.process is not None]
+        live = [thing for thing, job in self._jobs.items() if job.begins(self._rows.get(thing))]
         waiting = [row.thing for row in self._rows.values() if row.works or row.queued is not None]
         return [*dict.fromkeys([*self._beginning, *live, *waiting])]
 

@@ -57,7 +57,7 @@ def test_photos_are_located_whenever_the_worker_let_go(
     # it is removed and taken back while it is being opened
     session.set_index(session.index)
     session.throw_away(folder)
-    assert wait(lambda: "small was removed." in window.toasts.texts(), 20)
+    assert wait(lambda: "The index small was removed." in window.toasts.texts(), 20)
     session.undo()
     assert wait(lambda: locator.index is not None, 60), window.toasts.texts()
     session.add_photos(photos[1:2])
@@ -158,7 +158,7 @@ def test_an_index_of_the_same_name_is_another_index(
     assert wait(lambda: session.card.edition == first.edition and not session.locator.busy, 60)
     session.close_workspace()
     file = town / "photos" / "tray.json"
-    assert wait(lambda: file.exists() and tray.load(file)[0]["edition"] == first.edition, 20)
+    assert wait(lambda: file.exists() and tray.load(file).rows[0]["edition"] == first.edition, 20)
     document = json.loads(file.read_text())
     del document["photos"][0]["edition"]  # as earlier versions wrote it
     file.write_text(json.dumps(document))

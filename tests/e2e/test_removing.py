@@ -75,9 +75,11 @@ def test_an_index_is_removed_and_taken_back(open_town, index_centre, wait, town,
     window.show_page("runs")
     thing = session.index.folder
     assert wait(lambda: thing in window.panels["runs"].cards, 20)
+    gone = []
+    session.trash.gone.connect(lambda: gone.append(thing))
     window.panels["runs"].cards[thing].remove.click()
     session.undo()
-    assert wait(lambda: session.index is None, 20)
+    assert wait(lambda: gone, 20)
     assert wait(lambda: session.index is not None and session.index.folder == thing, 60), texts()
 
     # who closes the workspace can take nothing back: the space is free again

@@ -100,12 +100,12 @@ def test_an_answer_knows_its_index_from_another_of_its_name(tmp_path) -> None:
 
     file = tmp_path / "tray.json"
     tray.save(photos, file)
-    row = tray.load(file)[0]
+    row = tray.load(file).rows[0]
     assert (row["edition"], row["state"]) == (index.edition, "located")
     document = json.loads(file.read_text())
     del document["photos"][0]["edition"], document["photos"][0]["attribution"]  # as earlier versions wrote it
     file.write_text(json.dumps(document))
-    assert not PhotoCard(1, **tray.load(file)[0]).answered_by(index)
+    assert not PhotoCard(1, **tray.load(file).rows[0]).answered_by(index)
 
 
 def test_a_card_says_what_it_is() -> None:
