@@ -175,7 +175,7 @@ def test_an_index_of_the_same_name_is_another_index(
         assert wait(lambda: len(session.lists.indexes) == 1, 20)
         wait(lambda: False, 0.3)
         shutil.rmtree(folder)
-        card = window.panels["area"]._indexes.layout().itemAt(0).widget()
+        card = window.panels["area"].indexes.cards[0]
         assert isinstance(card, IndexCard)
         touch(card)
         assert wait(lambda: not session.lists.indexes and session.index is None, 60)
