@@ -170,6 +170,18 @@ def test_nothing_to_export_is_said(make_window, wait, town) -> None:
     assert window.toasts.texts() == ["There is nothing to export yet."]
 
 
+def test_a_workspace_keeps_no_key_of_its_imagery(make_window, wait, town) -> None:
+    window = make_window()
+    opened(window, wait, town)
+    address = "http://127.0.0.1:9/{z}/{x}/{y}.png?map_key=SECRET1234"
+    window.session.add_imagery(ImageryEntry("Web", address))
+    workspace = window.session.workspace
+    assert wait(lambda: any(entry.name == "Web" for entry in workspace.imagery()), 30)
+    assert next(e.source for e in workspace.imagery() if e.name == "Web").endswith("map_key={key}")
+    texts = [path.read_bytes() for path in workspace.root.rglob("*.toml")]
+    assert not any(b"SECRET1234" in text for text in texts)
+
+
 def test_a_workspace_that_is_opened_twice_at_once_is_not_taken_for_another_window(
     make_window, wait, town
 ) -> None:

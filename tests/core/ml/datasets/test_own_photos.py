@@ -378,3 +378,14 @@ def test_the_verb(photos: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         cli.main()
     assert json.loads(capsys.readouterr().out)["splits"]["train"]["found"] == result["train"]
+
+
+def test_the_settings_of_a_run_name_no_key(tmp_path, monkeypatch) -> None:
+    from geolocator_gui.cli_commands import pairs as verb
+
+    asked = []
+    monkeypatch.setattr(verb, "run_verb", lambda name, folder, config, *_, **__: asked.append(config))
+    address = "http://127.0.0.1:9/{z}/{x}/{y}.png?map_key=SECRET1234"
+    with pytest.raises(AttributeError):  # nothing was made that could be summed up
+        verb.pairs(demo_dir() / "photos", imagery=[address], out=tmp_path)
+    assert [config.imagery for config in asked] == [(address.replace("SECRET1234", "{key}"),)]
