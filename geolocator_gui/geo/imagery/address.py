@@ -110,6 +110,13 @@ def _kind_of(text: str) -> tuple[Kind, str, dict[str, str]]:
         return _file(text.removeprefix("file://"))
     where, _, fragment = text.partition("#")
     settings = dict(parse_qsl(fragment, keep_blank_values=True))
+    try:
+        urlsplit(where.split(":", 1)[1] if scheme in ("wmts", "wms") else where)
+    except ValueError:
+        raise ImageryError(
+            "this address cannot be read",
+            hint="Write [ and ] of a user name or password as %5B and %5D.",
+        ) from None
     if scheme == "provider":
         return "provider", where.split("://", 1)[1], settings
     if scheme in ("wmts", "wms"):

@@ -235,6 +235,7 @@ def test_what_is_wrong_with_a_template_is_said(tmp_path):
         "https://tiles.example.org/{z}/{x}/{y}.png#bounds=1,2,3": "bounds=",
         "https://tiles.example.org/": "neither a tile template",
         "ftp://tiles.example.org/{z}/{x}/{y}.png": "ftp://",
+        "https://me:a[b@tiles.example.org/{z}/{x}/{y}.png": "cannot be read",
         "": "no imagery",
         "provider://No.Such": "no provider",
         "https://tiles.example.org/{z}/{x}/{y}.png?key={key}": "needs a key",
