@@ -33,8 +33,8 @@ class JudgingPlace(QObject):
     def __init__(self, panel: NegativesPanel, answer: AnswerPane, split: QSplitter, right: QSplitter) -> None:
         super().__init__(panel)
         self._panel, self._answer, self._split, self._right = panel, answer, split, right
+        panel.bench.hide()  # before: a splitter shows what it is given, and the map would jump
         right.addWidget(panel.bench)
-        panel.bench.hide()
         panel.inspector.result_changed.connect(self.arrange)
         panel.bench.tall_toggled.connect(self._give_height)
 
