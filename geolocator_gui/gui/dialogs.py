@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from geolocator_gui.errors import GeolocatorError
 from geolocator_gui.gui.catalogue import ModelRow
 from geolocator_gui.gui.translation import translate
 from geolocator_gui.gui.widgets.basics import Label
@@ -51,16 +52,16 @@ class Dialog(QDialog):
 
 
 class AddressDialog(Dialog):
-    """Asks for a tile server: its address, name, attribution, and whether whole areas may be fetched."""
+    """Asks for imagery on the web: its address, name, attribution, and whether whole areas may be fetched."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(
             parent,
-            translate("Dialog", "Tile server"),
+            translate("Dialog", "Imagery from the web"),
             translate(
                 "Dialog",
-                "Tiles are fetched only for areas that you look at or index, and kept in the workspace. "
-                "Write {x}, {y} and {z} where the numbers go.",
+                "A tile address with {z}, {x} and {y} where the numbers go (or {q}), a WMS or WMTS service, "
+                "or a GeoTIFF. Only what you look at or index is fetched, and kept in the workspace.",
             ),
             translate("Dialog", "Add imagery"),
         )
@@ -76,6 +77,8 @@ class AddressDialog(Dialog):
         form.addRow(self.tr("Attribution"), self.attribution)
         form.addRow("", self.bulk)
         self.body.addLayout(form)
+        self.trouble = Label("", "Warning", wrap=True)
+        self.body.addWidget(self.trouble)
         self.finish()
         for field in (self.address, self.name):
             field.textChanged.connect(self._check)
@@ -91,9 +94,18 @@ class AddressDialog(Dialog):
         )
 
     def _check(self) -> None:
-        address = self.address.text()
-        whole = all(part in address for part in ("{z}", "{x}")) and ("{y}" in address or "{-y}" in address)
-        self.ok.setEnabled(whole and bool(self.name.text().strip()))
+        from geolocator_gui.geo.imagery.address import names_tile, parse_address
+
+        address, trouble = self.address.text().strip(), ""
+        try:
+            known = parse_address(address) if "://" in address else None
+            if known is not None and known.kind == "tiles" and not names_tile(address):
+                trouble = self.tr("Write {z}, {x} and {y} where the numbers of a tile go, or {q}.")
+        except GeolocatorError as error:
+            known, trouble = None, f"{error.what[:1].upper()}{error.what[1:]}. {error.hint}".strip()
+        self.trouble.setText(trouble)
+        self.trouble.setVisible(bool(trouble))
+        self.ok.setEnabled(known is not None and not trouble and bool(self.name.text().strip()))
 
 
 class ModelDialog(Dialog):

@@ -120,6 +120,31 @@ def test_a_provider_is_chosen_by_keys(open_window, wait) -> None:
     dialog.reject()
 
 
+def test_an_address_on_the_web_is_judged_while_it_is_typed(open_window) -> None:
+    from geolocator_gui.gui.dialogs import AddressDialog
+
+    dialog = AddressDialog(open_window)
+    dialog.show()
+    dialog.name.setText("Ortho")
+    for address, fits in (
+        ("https://tiles.example.org/{z}/{x}/{y}.jpg", True),
+        ("https://tiles.example.org/{zoom}/{x}/{-y}.png?key={key}", True),
+        ("https://tiles.example.org/a{q}.jpeg?g=1", True),
+        ("https://maps.example.org/wms?service=WMS#layer=ortho", True),
+        ("wmts:https://maps.example.org/capabilities.xml", True),
+        ("https://maps.example.org/ortho.tif", True),
+        ("https://tiles.example.org/{z}/{x}.jpg", False),
+        ("https://maps.example.org/start.html", False),
+        ("ftp://maps.example.org/{z}/{x}/{y}.jpg", False),
+        ("https://[broken/{z}/{x}/{y}.jpg", False),
+        ("", False),
+    ):
+        dialog.address.setText(address)
+        assert dialog.ok.isEnabled() == fits, address
+        assert dialog.trouble.isVisible() == (not fits and bool(address)), address
+    dialog.reject()
+
+
 def test_an_outside_map_asks_first(open_window, wait, monkeypatch) -> None:
     opened: list[str] = []
     from geolocator_gui.gui import commands

@@ -96,6 +96,12 @@ def parse_address(src: str | Path | Mapping[str, Any]) -> Address:
     return Address(kind, where, settings)
 
 
+def names_tile(template: str) -> bool:
+    """Whether a template says which tile it asks for: `{z}`, `{x}`, `{y}` (or `{-y}`), or all in `{q}`."""
+    parts = (r"\{z(oom)?\}", r"\{x\}", r"\{-?y\}")
+    return "{q}" in template or all(re.search(part, template) for part in parts)
+
+
 def host_of(where: str) -> str:
     """What may be shown of a source: its host, or the file's name as given; never a query or a key."""
     if "://" not in where:

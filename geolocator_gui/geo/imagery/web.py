@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from geolocator_gui.errors import ImageryError
-from geolocator_gui.geo.imagery.address import KEY_PLACE, Address, host_of
+from geolocator_gui.geo.imagery.address import KEY_PLACE, Address, host_of, names_tile
 from geolocator_gui.geo.imagery.base import MercatorBounds
 from geolocator_gui.geo.imagery.cache import DecodedTiles
 from geolocator_gui.geo.imagery.decode import Tile, TileDataError, decode_tile, whole_picture
@@ -190,7 +190,7 @@ def open_template(where: Address, cache_dir: Path | None) -> WebTiles:
         name, attribution, zooms = host_of(text), "", (0, _DEFAULT_MAX_ZOOM)
         kind = "tms" if "{-y}" in text or settings.get("scheme") == "tms" else "xyz"
         terms = terms_of_host(host_of(text), user_says_yes=where.flag("bulk"))
-    if "{q}" not in text and not ("{x}" in text and re.search(r"\{-?y\}", text) and "{z}" in text):
+    if not names_tile(text):
         raise ImageryError(
             "the template does not say where zoom, column and row go",
             path=name,

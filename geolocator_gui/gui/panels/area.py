@@ -89,7 +89,7 @@ class AreaPanel(Panel):
         for kind, words in (
             ("file", self.tr("File (GeoTIFF, MBTiles, PMTiles)…")),
             ("folder", self.tr("Folder of tiles…")),
-            ("address", self.tr("Tile server address…")),
+            ("address", self.tr("Address on the web…")),
             ("provider", self.tr("Known provider…")),
         ):
             menu.addAction(words, partial(self.add_imagery_wanted.emit, kind))
