@@ -33,6 +33,7 @@ _ENVIRONMENT = {
 _CODEC_WORDS = ("codec", "compression", "not supported", "unsupported")
 _MAX_SAMPLE_PX = 1024
 # Nobody takes pictures of the Earth with pixels of a tenth of a millimetre.
+_FARTHEST = 1e9  # no coordinate of any system is larger; GDAL would search for such a place without end
 _FINEST_M = 1e-4
 
 
@@ -172,6 +173,11 @@ class Raster:
         from rasterio.vrt import WarpedVRT
         from rasterio.warp import calculate_default_transform
 
+        own = source.transform
+        corners = [own @ (x, y) for x in (0, source.width) for y in (0, source.height)]
+        corners += [(point.x, point.y) for point in source.gcps[0]]
+        if not np.isfinite(corners).all() or np.abs(corners).max() > _FARTHEST:
+            raise ImageryError("its extent on the Earth makes no sense", path=self.label)
         if source.gcps[0]:  # placed by control points: warped once on a grid of GDAL's choice
             add = {"add_alpha": ColorInterp.alpha not in source.colorinterp}
             source = self._stack.enter_context(WarpedVRT(source, src_crs=crs, crs="EPSG:3857", **add))

@@ -254,6 +254,15 @@ def test_bad_files_are_refused_in_words(tmp_path, ground):
         )
 
 
+@pytest.mark.timeout(20)
+def test_a_place_beyond_every_system_is_refused_and_not_searched(tmp_path):
+    pixels = np.full((3, 512, 512), 90, np.uint8)
+    for far in (-1.1e150, 1e12):
+        path = utm(tmp_path / "far.tif", pixels, Affine(1e3, 0, 1364859.0, 0, far / 512, 9336324.0))
+        with pytest.raises(ImageryError, match="makes no sense"):
+            open_imagery(str(path))
+
+
 def test_a_corrupt_block_alone_is_missing(tmp_path, ground):
     big = np.tile(ground, (2, 2, 1))
     path = write_geotiff(
